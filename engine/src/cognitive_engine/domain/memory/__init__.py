@@ -1,0 +1,1 @@
+"""What is remembered: three fading levels, and the bank that is searched."""

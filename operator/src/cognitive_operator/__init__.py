@@ -1,0 +1,1 @@
+"""The operator: turns a CognitiveEngine into running, guarded pods and keeps them so."""

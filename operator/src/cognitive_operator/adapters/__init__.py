@@ -1,0 +1,1 @@
+"""I/O: reads of the cluster, the only writes, events and the clock."""

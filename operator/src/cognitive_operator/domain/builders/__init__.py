@@ -1,0 +1,1 @@
+"""Desired children, one file a kind. `None` means: not wanted."""

@@ -1,0 +1,42 @@
+"""The kinds of children, and where the API serves them. One table for reads, writes and rights."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of child."""
+
+    name: str
+    group: str
+    version: str
+    plural: str
+    optional: bool = False
+    """Served only where its CRD is installed."""
+
+    @property
+    def api_version(self) -> str:
+        """Return `group/version`, or the version alone for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str, name: str = "") -> str:
+        """Return the URL path of the collection or of one object."""
+        root = f"/apis/{self.group}" if self.group else "/api"
+        tail = f"/{name}" if name else ""
+        return f"{root}/{self.version}/namespaces/{namespace}/{self.plural}{tail}"
+
+
+SERVICE_ACCOUNT: Final = Kind("ServiceAccount", "", "v1", "serviceaccounts")
+CONFIG_MAP: Final = Kind("ConfigMap", "", "v1", "configmaps")
+SERVICE: Final = Kind("Service", "", "v1", "services")
+DEPLOYMENT: Final = Kind("Deployment", "apps", "v1", "deployments")
+PDB: Final = Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets")
+HPA: Final = Kind("HorizontalPodAutoscaler", "autoscaling", "v2", "horizontalpodautoscalers")
+SERVICE_MONITOR: Final = Kind(
+    "ServiceMonitor", "monitoring.coreos.com", "v1", "servicemonitors", optional=True
+)
+
+# In the order of writing: what pods need comes before the pods.
+ALL: Final = (SERVICE_ACCOUNT, CONFIG_MAP, SERVICE, DEPLOYMENT, PDB, HPA, SERVICE_MONITOR)
+BY_NAME: Final = {kind.name: kind for kind in ALL}

@@ -1,0 +1,1 @@
+"""From plan and observation to the status that people read."""

@@ -1,0 +1,100 @@
+"""Proves that the watch is alive, without writing anything.
+
+Now and then the engines are listed beside the watch. A version that was in the list one round ago
+and has still not come through the watch means that the watch is dead, however busy the process
+looks.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from cognitive_api import identity
+
+from ..adapters.api import API, METADATA_ONLY, APIError
+from ..adapters.cache import Cache, EngineKey
+from ..domain import limits
+from ..telemetry import WATCH_AGE
+
+log = structlog.get_logger("cognitive_operator.freshness")
+
+PAGE = 500
+
+
+class Freshness:
+    """Knows for how long the watch has not proved to be alive."""
+
+    def __init__(
+        self,
+        api: API,
+        cache: Cache,
+        namespaces: tuple[str, ...],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._cache = cache
+        self._namespaces = namespaces
+        self._monotonic = monotonic
+        self._proved_at = monotonic()
+        self._expected: dict[EngineKey, int] = {}
+
+    @property
+    def age(self) -> float:
+        """Return seconds since the last proof."""
+        return self._monotonic() - self._proved_at
+
+    @property
+    def stale(self) -> bool:
+        """Return whether the process should be restarted."""
+        return self.age > limits.WATCH_STALE_SECONDS
+
+    async def serve(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            await self.measure()
+            WATCH_AGE.set(self.age)
+            await asyncio.sleep(limits.HEARTBEAT_SECONDS)
+
+    async def measure(self) -> None:
+        """Compare the cache with what the list said a round ago, then list again."""
+        late = [key for key, version in self._expected.items() if self._behind(key, version)]
+        try:
+            self._expected = await self._list()
+        except APIError as fault:
+            # No list, no proof: an API server that is away says nothing about our watch.
+            log.warning("freshness_unknown", why=str(fault))
+            self._proved_at = self._monotonic()
+            return
+        still = [key for key in late if key in self._expected]
+        if not still:
+            self._proved_at = self._monotonic()
+        else:
+            log.error("watch_behind", objects=len(still), age_seconds=round(self.age))
+
+    def _behind(self, key: EngineKey, version: int) -> bool:
+        body = self._cache.engine(key)
+        return body is None or int(body["metadata"]["resourceVersion"]) < version
+
+    async def _list(self) -> dict[EngineKey, int]:
+        paths = [f"namespaces/{name}/{identity.PLURAL}" for name in self._namespaces]
+        found: dict[EngineKey, int] = {}
+        for path in paths or [identity.PLURAL]:
+            more = ""
+            while True:
+                query = {"limit": str(PAGE), **({"continue": more} if more else {})}
+                page = await self._api.get(
+                    f"/apis/{identity.API_VERSION}/{path}", accept=_LIST_METADATA_ONLY, **query
+                )
+                for item in page.get("items", ()):
+                    meta = item["metadata"]
+                    key = EngineKey(meta["namespace"], meta["name"])
+                    found[key] = int(meta["resourceVersion"])
+                more = page["metadata"].get("continue", "")
+                if not more:
+                    break
+        return found
+
+
+_LIST_METADATA_ONLY = METADATA_ONLY.replace("PartialObjectMetadata", "PartialObjectMetadataList")

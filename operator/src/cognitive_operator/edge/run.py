@@ -1,0 +1,67 @@
+"""Puts the rooms together and runs them until a signal comes."""
+
+import asyncio
+import threading
+
+import kopf
+import structlog
+
+from ..adapters.api import API
+from ..adapters.apply import Writer
+from ..adapters.cache import Cache
+from ..adapters.clock import Clock
+from ..adapters.cluster import Cluster
+from ..adapters.events import Events
+from ..reconcile import Reconciler
+from ..settings import Settings
+from .freshness import Freshness
+from .gate import Gate
+from .handlers import build_registry
+from .probes import serving
+
+log = structlog.get_logger("cognitive_operator")
+
+
+async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
+    """Run the operator; returns after SIGTERM or SIGINT, or when `stop` is set.
+
+    Raises:
+        Exception: whatever ended a part that must not end; the process is to be restarted.
+    """
+    api = await API.connect()
+    cache, clock = Cache(), Clock()
+    reconciler = Reconciler(
+        cache,
+        Cluster(api, cache, settings.engine_image),
+        Writer(api, cache),
+        Events(api, clock, settings.instance),
+        clock,
+    )
+    gate = Gate(reconciler.run)
+    freshness = Freshness(api, cache, settings.namespaces)
+    started = threading.Event()
+    framework = kopf.operator(
+        registry=build_registry(cache, gate),
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
+        standalone=True,
+        stop_flag=stop,
+        ready_flag=started,
+    )
+    try:
+        async with serving(freshness, started.is_set, settings.probe_port, settings.metrics_port):
+            log.info("started", namespaces=list(settings.namespaces) or "all")
+            tasks = {
+                asyncio.create_task(framework, name="framework"),
+                asyncio.create_task(gate.serve(), name="gate"),
+                asyncio.create_task(freshness.serve(), name="freshness"),
+            }
+            done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+            for task in done:
+                task.result()
+            log.info("stopped")
+    finally:
+        await api.close()
