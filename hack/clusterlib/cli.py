@@ -20,7 +20,8 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
-        "--name", default=os.environ.get("CLUSTER_NAME") or paths.DEFAULT_NAME,
+        "--name",
+        default=os.environ.get("CLUSTER_NAME") or paths.DEFAULT_NAME,
         help="which cluster (default: $CLUSTER_NAME, else %(default)s)",
     )
     texts = {
@@ -70,11 +71,15 @@ def _print_status(report: dict[str, Any], output: str) -> int:
         print(json.dumps(report, indent=2))
     else:
         state = "healthy" if report["healthy"] else "degraded"
-        print(f"{report['name']} ({report['provider']}): "
-              f"{state if report['running'] else 'not running'}")
+        print(
+            f"{report['name']} ({report['provider']}): "
+            f"{state if report['running'] else 'not running'}"
+        )
         for name, component in report["components"].items():
-            print(f"  {name:24} {component['state']:10} {component.get('pid') or '':>8} "
-                  f"{component.get('reason', '')}".rstrip())
+            print(
+                f"  {name:24} {component['state']:10} {component.get('pid') or '':>8} "
+                f"{component.get('reason', '')}".rstrip()
+            )
         for key in ("kubeconfig", "server", "auditLog", "logs", "state"):
             if key in report:
                 print(f"  {key:24} {report[key]}")

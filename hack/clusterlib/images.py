@@ -49,31 +49,50 @@ def _file_digest(path: Path) -> str:
 def write_archive(target: Path, layer: Path, name: str, config: dict[str, object]) -> None:
     """Write an OCI archive of one uncompressed layer."""
     layer_digest = _file_digest(layer)
-    image = json.dumps({
-        "created": EPOCH,
-        "architecture": ARCHITECTURES.get(os.uname().machine, os.uname().machine),
-        "os": "linux",
-        "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
-        "history": [{"created": EPOCH, "created_by": "hack/cluster"}],
-    }).encode()
+    image = json.dumps(
+        {
+            "created": EPOCH,
+            "architecture": ARCHITECTURES.get(os.uname().machine, os.uname().machine),
+            "os": "linux",
+            "config": config,
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
+            "history": [{"created": EPOCH, "created_by": "hack/cluster"}],
+        }
+    ).encode()
     oci = "application/vnd.oci.image"
     image_digest = hashlib.sha256(image).hexdigest()
-    manifest = json.dumps({
-        "schemaVersion": 2,
-        "mediaType": f"{oci}.manifest.v1+json",
-        "config": {"mediaType": f"{oci}.config.v1+json", "digest": f"sha256:{image_digest}",
-                   "size": len(image)},
-        "layers": [{"mediaType": f"{oci}.layer.v1.tar", "digest": f"sha256:{layer_digest}",
-                    "size": layer.stat().st_size}],
-    }).encode()
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": f"{oci}.manifest.v1+json",
+            "config": {
+                "mediaType": f"{oci}.config.v1+json",
+                "digest": f"sha256:{image_digest}",
+                "size": len(image),
+            },
+            "layers": [
+                {
+                    "mediaType": f"{oci}.layer.v1.tar",
+                    "digest": f"sha256:{layer_digest}",
+                    "size": layer.stat().st_size,
+                }
+            ],
+        }
+    ).encode()
     manifest_digest = hashlib.sha256(manifest).hexdigest()
-    index = json.dumps({
-        "schemaVersion": 2,
-        "manifests": [{"mediaType": f"{oci}.manifest.v1+json",
-                       "digest": f"sha256:{manifest_digest}", "size": len(manifest),
-                       "annotations": {"org.opencontainers.image.ref.name": name}}],
-    }).encode()
+    index = json.dumps(
+        {
+            "schemaVersion": 2,
+            "manifests": [
+                {
+                    "mediaType": f"{oci}.manifest.v1+json",
+                    "digest": f"sha256:{manifest_digest}",
+                    "size": len(manifest),
+                    "annotations": {"org.opencontainers.image.ref.name": name},
+                }
+            ],
+        }
+    ).encode()
     with tarfile.open(target, "w") as archive:
         _add(archive, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         _add(archive, "index.json", index)
@@ -92,8 +111,9 @@ def pause_archive(progress: Progress) -> Path:
             with tarfile.open(layer, "w") as tar:
                 tar.add(program, "pause", filter=_as_root)
             aside = Path(folder) / "pause.tar"
-            write_archive(aside, layer, PAUSE_IMAGE,
-                          {"Entrypoint": ["/pause"], "User": "65535:65535"})
+            write_archive(
+                aside, layer, PAUSE_IMAGE, {"Entrypoint": ["/pause"], "User": "65535:65535"}
+            )
             aside.rename(archive)
     return archive
 
@@ -116,8 +136,10 @@ def base_image(progress: Progress) -> str:
         layer = folder / "layer.tar"
         _bootstrap(layer, cache_root() / "build-base-image.log")
         config: dict[str, object] = {
-            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                    "LANG=C.UTF-8"],
+            "Env": [
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "LANG=C.UTF-8",
+            ],
             "Cmd": ["python3"],
         }
         write_archive(folder / "image.tar", layer, name, config)
@@ -127,8 +149,11 @@ def base_image(progress: Progress) -> str:
     with lock(cache_root() / "buildah-import.lock"):
         if not buildah_image_id(name):
             with progress.stage(f"importing {name}"):
-                run(["buildah", "pull", "--quiet", f"oci-archive:{archive}:{name}"],
-                    env=buildah_env(), timeout=300)
+                run(
+                    ["buildah", "pull", "--quiet", f"oci-archive:{archive}:{name}"],
+                    env=buildah_env(),
+                    timeout=300,
+                )
                 _tag(archive, name)
     return name
 
@@ -165,14 +190,26 @@ def _bootstrap(target: Path, log: Path) -> None:
         "--dpkgopt=path-exclude=/usr/share/locale/*",
     ]
     command = [
-        "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(BASE_PACKAGES)}",
-        *docs, *(f"--aptopt={option}" for option in options),
-        f"--customize-hook={strip}", f"--customize-hook={python_link}",
-        SUITE, str(target), "-",
+        "mmdebstrap",
+        "--mode=root",
+        "--variant=minbase",
+        f"--include={','.join(BASE_PACKAGES)}",
+        *docs,
+        *(f"--aptopt={option}" for option in options),
+        f"--customize-hook={strip}",
+        f"--customize-hook={python_link}",
+        SUITE,
+        str(target),
+        "-",
     ]
     try:
-        run(command, text_in=_sources(), timeout=1800, log=log,
-            env={**os.environ, "SOURCE_DATE_EPOCH": "1704067200"})
+        run(
+            command,
+            text_in=_sources(),
+            timeout=1800,
+            log=log,
+            env={**os.environ, "SOURCE_DATE_EPOCH": "1704067200"},
+        )
     except ClusterError as error:
         error.hint = "does `apt-get update` work on this machine? the same archive is used here"
         raise
@@ -180,8 +217,15 @@ def _bootstrap(target: Path, log: Path) -> None:
 
 def _sources() -> str:
     """This machine's own package sources for the suite, as lines apt understands."""
-    answer = run(["apt-get", "indextargets", "--format",
-                  "$(REPO_URI)|$(RELEASE)|$(COMPONENT)", "Created-By: Packages"])
+    answer = run(
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(REPO_URI)|$(RELEASE)|$(COMPONENT)",
+            "Created-By: Packages",
+        ]
+    )
     lines: dict[str, None] = {}
     for row in answer.stdout.splitlines():
         uri, release, component = row.split("|")
@@ -197,8 +241,11 @@ def _sources() -> str:
 
 def buildah_image_id(name: str) -> str:
     """The identity of an image in buildah's store, or nothing."""
-    answer = run(["buildah", "inspect", "--type=image", "--format={{.FromImageID}}", name],
-                 env=buildah_env(), check=False)
+    answer = run(
+        ["buildah", "inspect", "--type=image", "--format={{.FromImageID}}", name],
+        env=buildah_env(),
+        check=False,
+    )
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
@@ -218,20 +265,34 @@ def load(cluster: Cluster, progress: Progress, names: list[str]) -> None:
             full = _full_name(name)
             identity = buildah_image_id(name)
             if not identity:
-                raise ClusterError(f"buildah has no image {name}",
-                                   hint="buildah images; build it first (hack/images)")
+                raise ClusterError(
+                    f"buildah has no image {name}",
+                    hint="buildah images; build it first (hack/images)",
+                )
             if known.get(full) == identity and full in present:
                 progress.say(f"{full} is there already")
                 continue
             with progress.stage(f"loading {full}"), tempfile.TemporaryDirectory() as folder:
                 archive = Path(folder) / "image.tar"
                 # Uncompressed: it travels ten centimetres.
-                run(["buildah", "push", "--quiet", "--disable-compression", name,
-                     f"oci-archive:{archive}:{full}"], env=buildah_env(), timeout=600)
+                run(
+                    [
+                        "buildah",
+                        "push",
+                        "--quiet",
+                        "--disable-compression",
+                        name,
+                        f"oci-archive:{archive}:{full}",
+                    ],
+                    env=buildah_env(),
+                    timeout=600,
+                )
                 ctr(cluster, "images", "import", archive, timeout=600)
             if full not in ctr(cluster, "images", "ls", "-q").split():
-                raise ClusterError(f"{full} was imported under another name",
-                                   hint=f"see: hack/cluster ctr images ls {shlex.quote(full)}")
+                raise ClusterError(
+                    f"{full} was imported under another name",
+                    hint=f"see: hack/cluster ctr images ls {shlex.quote(full)}",
+                )
             known[full] = identity
             record.write_text(json.dumps(known, indent=1))
 

@@ -23,6 +23,7 @@ PACKAGES = {
 }
 IMAGE_TOOLS = ("buildah", "mmdebstrap")
 INSTALL_TIMEOUT_SECONDS = 900.0
+LOCK = Path("/run/lock/cognitive-cluster/apt")
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -50,7 +51,7 @@ def install(progress: Progress, packages: list[str]) -> None:
             f"missing packages: {', '.join(packages)}",
             hint="install them with your distribution's package manager and run this again",
         )
-    with progress.stage(f"installing {' '.join(packages)}"), lock(Path("/run/lock/cognitive-apt")):
+    with progress.stage(f"installing {' '.join(packages)}"), lock(LOCK):
         # A policy that forbids starting keeps containerd's own service off this machine.
         forbid = not POLICY.exists()
         if forbid:

@@ -48,9 +48,22 @@ def up(name: str, progress: Progress) -> None:
         config = render(SOURCES / "kind.yaml", {"STATE": str(state)})
         write_atomically(state / "kind.yaml", config)
         with progress.stage("creating the cluster with kind"):
-            run(["kind", "create", "cluster", "--name", name, "--config", state / "kind.yaml",
-                 "--kubeconfig", state / "kubeconfig", "--wait", "180s"],
-                timeout=CREATE_TIMEOUT_SECONDS)
+            run(
+                [
+                    "kind",
+                    "create",
+                    "cluster",
+                    "--name",
+                    name,
+                    "--config",
+                    state / "kind.yaml",
+                    "--kubeconfig",
+                    state / "kubeconfig",
+                    "--wait",
+                    "180s",
+                ],
+                timeout=CREATE_TIMEOUT_SECONDS,
+            )
     progress.say(f"cluster {name} is ready: export KUBECONFIG={state / 'kubeconfig'}")
 
 
@@ -72,17 +85,33 @@ def status(name: str) -> dict[str, Any]:
     """The same keys as the native provider's, as far as they exist here."""
     state = _state(name)
     running = _exists(name)
-    ready = running and run(
-        ["docker", "exec", f"{name}-control-plane", "kubectl",
-         "--kubeconfig=/etc/kubernetes/admin.conf", "get", "--raw=/readyz"], check=False,
-    ).returncode == 0
+    ready = (
+        running
+        and run(
+            [
+                "docker",
+                "exec",
+                f"{name}-control-plane",
+                "kubectl",
+                "--kubeconfig=/etc/kubernetes/admin.conf",
+                "get",
+                "--raw=/readyz",
+            ],
+            check=False,
+        ).returncode
+        == 0
+    )
     return {
-        "provider": "kind", "name": name, "running": running, "healthy": ready,
+        "provider": "kind",
+        "name": name,
+        "running": running,
+        "healthy": ready,
         "kubeconfig": str(state / "kubeconfig"),
         "auditLog": str(state / "audit" / "audit.log"),
         "state": str(state),
         "components": {"kube-apiserver": {"state": "healthy" if ready else "unhealthy"}}
-        if running else {},
+        if running
+        else {},
     }
 
 

@@ -2,18 +2,26 @@
 
 import os
 import shutil
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 from . import addons, build, certs, components, images, install, node, paths, processes
 from .paths import Cluster
 from .progress import ClusterError, Progress
-from .shell import lock, run, wait_until
+from .shell import run, wait_until
 
 # Started together once the API answers; the add-ons that need objects of their own come last.
 FIRST = ("containerd", "etcd")
-CORE = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns",
-        "metrics-server")
+CORE = (
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "coredns",
+    "metrics-server",
+)
 ROUTING = ("contour", "envoy")
 
 
@@ -36,10 +44,12 @@ def up(name: str, progress: Progress) -> None:
     programs = _programs(progress)
     kubectl = build.helper(progress, "kubectl")
     pause = images.pause_archive(progress)
-    with lock(paths.STATE_ROOT / f"{name}.lock"):
+    with paths.cluster_lock(name):
         cluster = _prepare(name, progress)
         every = components.all_components(cluster, programs)
         keeper = node.keeper(cluster)
+        # A node that was dead still looks Ready until its kubelet speaks again.
+        begun = int(time.time()) if _kubelet_is_dead(cluster, keeper) else 0
         if keeper is None:
             with progress.stage("making the node"):
                 node.stop(cluster)
@@ -55,7 +65,7 @@ def up(name: str, progress: Progress) -> None:
             addons.apply(cluster, api, programs.contour / "crds")
         _start(cluster, keeper, [every[name] for name in (*CORE, *ROUTING)], progress)
         with progress.stage("waiting for node, metrics API and gateway"):
-            addons.wait_settled(cluster, api)
+            addons.wait_settled(cluster, api, since=begun)
     progress.say(f"cluster {name} is ready: export KUBECONFIG={cluster.kubeconfig}")
 
 
@@ -74,11 +84,23 @@ def _prepare(name: str, progress: Progress) -> Cluster:
     return cluster
 
 
+def _kubelet_is_dead(cluster: Cluster, keeper: node.Keeper | None) -> bool:
+    return keeper is None or "kubelet" not in processes.find(cluster, keeper)
+
+
 def _bootstrap_envoy(cluster: Cluster, programs: components.Programs) -> None:
     target = cluster.config / "envoy.json"
     if not target.exists():
-        run([programs.contour / "contour", "bootstrap", target, "--xds-address=127.0.0.1",
-             "--xds-port=8001", f"--admin-address={cluster.state}/envoy.sock"])
+        run(
+            [
+                programs.contour / "contour",
+                "bootstrap",
+                target,
+                "--xds-address=127.0.0.1",
+                "--xds-port=8001",
+                f"--admin-address={cluster.state}/envoy.sock",
+            ]
+        )
 
 
 def _start(
@@ -91,6 +113,12 @@ def _start(
 ) -> None:
     """Start those that do not run, then wait until all of them are healthy."""
     running = processes.find(cluster, keeper)
+    for component in wanted:
+        pid = running.get(component.name)
+        if pid is not None and not processes.runs_as_wanted(pid, component):
+            progress.say(f"{component.name} runs with another version or other arguments")
+            processes.end(cluster, keeper, component.name, gently=True)
+            del running[component.name]
     absent = [component for component in wanted if component.name not in running]
     for component in absent:
         processes.start(cluster, keeper, component)
@@ -108,17 +136,15 @@ def _start(
 def down(name: str, progress: Progress) -> None:
     """Take the cluster away, with everything it left on this machine but the cache."""
     paths.check_name(name)
-    with lock(paths.STATE_ROOT / f"{name}.lock"):
+    with paths.cluster_lock(name):
         cluster = paths.find(name)
         if cluster is None:
             progress.say(f"there is no cluster {name}")
         else:
             with progress.stage(f"taking {name} down"):
                 node.stop(cluster)
-                wait_until(lambda: _removed(cluster.state), f"removing {cluster.state}",
-                           timeout=30)
+                wait_until(lambda: _removed(cluster.state), f"removing {cluster.state}", timeout=30)
                 paths.release(name)
-    (paths.STATE_ROOT / f"{name}.lock").unlink(missing_ok=True)
 
 
 def _removed(folder: Path) -> bool:
@@ -168,7 +194,7 @@ def load(name: str, names: list[str], progress: Progress) -> None:
 def enter(name: str, command: list[str]) -> int:
     """Run a command in the node's namespaces, this terminal attached."""
     _, keeper = _running(name)
-    return os.spawnvp(os.P_WAIT, "nsenter", node.inside(keeper, *(command or ["bash"])))
+    return subprocess.run(node.inside(keeper, *(command or ["bash"])), check=False).returncode
 
 
 def kubeconfig(name: str) -> Path | None:
@@ -183,7 +209,10 @@ def status(name: str) -> dict[str, Any]:
     cluster = paths.find(name)
     keeper = node.keeper(cluster) if cluster else None
     report: dict[str, Any] = {
-        "provider": "native", "name": name, "running": keeper is not None, "healthy": False,
+        "provider": "native",
+        "name": name,
+        "running": keeper is not None,
+        "healthy": False,
         "components": {},
     }
     if cluster is None:
@@ -195,7 +224,9 @@ def status(name: str) -> dict[str, Any]:
         "podNetwork": cluster.pod_network,
         "serviceNetwork": cluster.service_network,
         "gateway": {
-            "class": "contour", "namespace": "projectcontour", "name": "contour",
+            "class": "contour",
+            "namespace": "projectcontour",
+            "name": "contour",
             "url": f"http://{cluster.service_address(80)}",
         },
         "auditLog": str(cluster.audit_log),

@@ -101,13 +101,33 @@ def start(cluster: Cluster) -> Keeper:
     log = cluster.logs / "keeper.log"
     with log.open("a") as file:
         parent = subprocess.Popen(
-            ["unshare", *NAMESPACES, "--fork", "--kill-child", "--mount-proc",
-             "--propagation", "slave", "sh", "-c", KEEPER_SCRIPT],
+            [
+                "unshare",
+                *NAMESPACES,
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                "--propagation",
+                "slave",
+                "sh",
+                "-c",
+                KEEPER_SCRIPT,
+            ],
             env={"PATH": NODE_PATH, "STATE": str(cluster.state), "NODE": cluster.node_name},
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True, cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            cwd="/",
         )
-    wait_until(ready.exists, "making the node's namespaces", timeout=KEEPER_TIMEOUT_SECONDS,
-               interval=0.02, alive=lambda: parent.poll() is None, log=log)
+    wait_until(
+        ready.exists,
+        "making the node's namespaces",
+        timeout=KEEPER_TIMEOUT_SECONDS,
+        interval=0.02,
+        alive=lambda: parent.poll() is None,
+        log=log,
+    )
     pid = _child_of(parent.pid)
     found = Keeper(pid, process_start(pid), boot_id())
     write_atomically(_record(cluster), json.dumps(vars(found)))
@@ -153,8 +173,12 @@ def stop(cluster: Cluster) -> None:
     found = keeper(cluster)
     if found is not None:
         os.kill(found.pid, signal.SIGKILL)
-        wait_until(lambda: not Path(f"/proc/{found.pid}").exists(), "ending the node",
-                   timeout=30, interval=0.02)
+        wait_until(
+            lambda: not Path(f"/proc/{found.pid}").exists(),
+            "ending the node",
+            timeout=30,
+            interval=0.02,
+        )
     link = Path("/sys/class/net") / cluster.interface
     if link.exists():
         # The kernel tears a network namespace down in its own time; this does not wait for it.
@@ -193,6 +217,7 @@ def _make_cgroups(cluster: Cluster) -> None:
 
 def remove_cgroups(cluster: Cluster) -> None:
     """Remove the emptied control groups, deepest first."""
+
     def remove_all() -> bool:
         gone = True
         for top in cgroup_folders(cluster):
@@ -205,8 +230,12 @@ def remove_cgroups(cluster: Cluster) -> None:
                     gone = False
         return gone
 
-    wait_until(remove_all, "removing control groups", timeout=30,
-               hint="a process outside of the cluster may have been put there")
+    wait_until(
+        remove_all,
+        "removing control groups",
+        timeout=30,
+        hint="a process outside of the cluster may have been put there",
+    )
 
 
 def processes(found: Keeper) -> dict[int, int]:

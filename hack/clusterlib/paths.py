@@ -8,6 +8,8 @@ import ipaddress
 import json
 import os
 import re
+import shutil
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from .progress import ClusterError
 from .shell import lock, run, write_atomically
 
 STATE_ROOT = Path("/var/lib/cognitive-cluster")
+# Lock files stay: whoever removes one may let two processes hold "the" lock.
+LOCKS = Path("/run/lock/cognitive-cluster")
 SOURCES = Path(__file__).resolve().parent
 MANIFESTS = SOURCES / "manifests"
 DEFAULT_NAME = "cognitive"
@@ -119,6 +123,11 @@ class Cluster:
         return f"cognitive-{self.name}"
 
 
+def cluster_lock(name: str) -> AbstractContextManager[None]:
+    """Held by whoever changes a cluster."""
+    return lock(LOCKS / f"cluster-{name}")
+
+
 def check_name(name: str) -> str:
     """A name that is fit for paths, hosts and control groups."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,18}[a-z0-9]|[a-z]", name):
@@ -148,7 +157,7 @@ def find(name: str) -> Cluster | None:
 
 def allocate(name: str) -> Cluster:
     """The cluster of that name, with the first index whose networks are free."""
-    with lock(STATE_ROOT / "index.lock"):
+    with lock(LOCKS / "index"):
         indices = _indices()
         if name not in indices:
             taken = set(indices.values())
@@ -169,10 +178,12 @@ def allocate(name: str) -> Cluster:
 
 def release(name: str) -> None:
     """Give the index back."""
-    with lock(STATE_ROOT / "index.lock"):
+    with lock(LOCKS / "index"):
         indices = _indices()
         if indices.pop(name, None) is not None:
             write_atomically(_index_file(), json.dumps(indices))
+        if not indices:
+            shutil.rmtree(STATE_ROOT, ignore_errors=True)
 
 
 def _host_routes() -> list[tuple[str, ipaddress.IPv4Network]]:

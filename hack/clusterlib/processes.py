@@ -11,7 +11,8 @@ from .paths import Cluster
 from .progress import ClusterError
 from .shell import run, wait_until
 
-TERMINATE_TIMEOUT_SECONDS = 20.0
+# The API server waits for its watches to end, which some never do.
+TERMINATE_TIMEOUT_SECONDS = 10.0
 
 # The shell leaves at once, so the component becomes a child of the node's first process.
 START_SCRIPT = 'cd /; log="$1"; shift; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!'
@@ -37,16 +38,31 @@ def find(cluster: Cluster, keeper: node.Keeper) -> dict[str, int]:
     return result
 
 
+def runs_as_wanted(pid: int, component: Component) -> bool:
+    """Whether a process was started by the command that is wanted now."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode().split("\0")
+    except OSError:
+        return False
+    return tuple(words) == component.command
+
+
 def start(cluster: Cluster, keeper: node.Keeper, component: Component) -> None:
     """Start a component; its output goes to its log."""
     log = cluster.logs / f"{component.name}.log"
-    command = node.inside(
-        keeper, "/bin/sh", "-c", START_SCRIPT, "sh", log, *component.command
-    )
+    command = node.inside(keeper, "/bin/sh", "-c", START_SCRIPT, "sh", log, *component.command)
     # No proxies and no credentials of the caller's shell reach the cluster.
     env = {"PATH": node.NODE_PATH, "HOME": "/root", "LANG": "C.UTF-8"}
-    answer = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True,
-                            text=True, timeout=30, check=False, cwd="/")
+    answer = subprocess.run(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        cwd="/",
+    )
     if answer.returncode != 0 or not answer.stdout.strip().isdigit():
         raise ClusterError(f"could not start {component.name}: {answer.stderr.strip()}", log=log)
     path = _pid_file(cluster, component.name)
@@ -64,8 +80,8 @@ def wait_healthy(
         timeout=timeout,
         alive=lambda: component.name in find(cluster, keeper),
         log=cluster.logs / f"{component.name}.log",
-        hint=f"read the log; then `hack/cluster up --name {cluster.name}` goes on from here, "
-        "or `hack/cluster down` and `up` begin anew",
+        hint=f"`hack/cluster restart --name {cluster.name} {component.name}`, or "
+        f"`hack/cluster down --name {cluster.name}` and `up` to begin anew",
     )
 
 

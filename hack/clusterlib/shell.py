@@ -28,15 +28,28 @@ def run(
     try:
         if log is None:
             result = subprocess.run(
-                words, input=text_in, timeout=timeout, env=env, cwd=cwd, text=True,
-                capture_output=True, check=False,
+                words,
+                input=text_in,
+                timeout=timeout,
+                env=env,
+                cwd=cwd,
+                text=True,
+                capture_output=True,
+                check=False,
             )
         else:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("w") as file:
                 result = subprocess.run(
-                    words, input=text_in, timeout=timeout, env=env, cwd=cwd, text=True,
-                    stdout=file, stderr=subprocess.STDOUT, check=False,
+                    words,
+                    input=text_in,
+                    timeout=timeout,
+                    env=env,
+                    cwd=cwd,
+                    text=True,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    check=False,
                 )
     except FileNotFoundError as error:
         raise ClusterError(f"program not found: {words[0]}") from error
@@ -86,5 +99,3 @@ def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     aside.chmod(mode)
     aside.write_text(text)
     aside.replace(path)
-
-

@@ -25,4 +25,4 @@ def main() -> int:
 
 def _become(arguments: list[str]) -> NoReturn:
     path = build.helper(Progress(), arguments[0])
-    os.execv(path, [str(path), *arguments[1:]])
+    os.execv(path, [str(path), *arguments[1:]])  # noqa: S606 - a tool is what is asked for

@@ -21,10 +21,12 @@ from cognitive_engine.domain import limits
 from . import problems
 from .problems import Problem
 
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,%d}" % limits.REQUEST_ID_CHARS_MAX)
-_METHODS: Final = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())  # noqa: SIM905
+_REQUEST_ID: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{limits.REQUEST_ID_CHARS_MAX}}}")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_LEFT: Final = 499
 _DOCS_PATH: Final = "/docs"
+# Routes that the framework adds by itself carry no template.
+_FRAMEWORK_PATHS: Final = frozenset({_DOCS_PATH, "/openapi.json"})
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -109,8 +111,7 @@ class Envelope:
             raise
         except Exception as error:
             if deadline.expired():
-                late = Problem(problems.TIMED_OUT, "The answer took too long.")
-                problem = late
+                problem = Problem(problems.TIMED_OUT, "The answer took too long.")
             else:
                 problem = Problem(problems.INTERNAL, "The engine failed; see its log.")
                 _log.error("request_failed", request_id=exchange.request_id, exc_info=error)
@@ -119,7 +120,7 @@ class Envelope:
                 await send_problem(send, problem, exchange)
 
     def _report(self, scope: Scope, exchange: Exchange) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = _route(scope)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self._counter.count_request(method, route, exchange.status)
         quiet = exchange.status < 400 and (route.startswith("/health") or route == "/metrics")
@@ -148,6 +149,13 @@ async def send_problem(send: Send, problem: Problem, exchange: Exchange) -> None
     start = {"type": "http.response.start", "status": problem.kind.status, "headers": encoded}
     await send(start)
     await send({"type": "http.response.body", "body": body})
+
+
+def _route(scope: Scope) -> str:
+    """The template that matched: a bounded set, whatever paths are asked for."""
+    if scope["path"] in _FRAMEWORK_PATHS:
+        return str(scope["path"])
+    return getattr(scope.get("route"), "path", "unmatched")
 
 
 def _request_id(headers: Headers) -> str:

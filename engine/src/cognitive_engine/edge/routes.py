@@ -51,14 +51,15 @@ def _may_answer(*statuses: int) -> dict[int | str, dict[str, object]]:
 def api_routes(service: Service, gate: Gate, identity: Identity) -> APIRouter:
     """The routes below `/v1`; every one needs a principal."""
     router = APIRouter(prefix="/v1")
-    Caller = Annotated[Principal, Depends(gate.admit)]
 
     @router.post(
         "/generate",
         openapi_extra=_GENERATE_BODY,
         responses=_may_answer(400, 401, 413, 415, 422, 429, 500, 502, 503, 504),
     )
-    async def generate(request: Request, caller: Caller) -> GenerateResponse:
+    async def generate(
+        request: Request, caller: Annotated[Principal, Depends(gate.admit)]
+    ) -> GenerateResponse:
         """Judge a prompt, recall what is known of it, answer, and remember it."""
         body = parse_generate(await read_json(request))
         wish = use_cases.Request(
@@ -84,7 +85,7 @@ def api_routes(service: Service, gate: Gate, identity: Identity) -> APIRouter:
         return _response(answer)
 
     @router.get("/state", responses=_may_answer(401, 429))
-    async def state(caller: Caller) -> StateResponse:
+    async def state(_: Annotated[Principal, Depends(gate.admit)]) -> StateResponse:
         """Where the engine stands: counts and measures, no content."""
         return _state(service.snapshot(), identity)
 

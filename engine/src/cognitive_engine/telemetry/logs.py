@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from cognitive_api.engine_config import LogFormat, LoggingSettings
+from cognitive_api.engine_config import LogFormat, LoggingSettings, LogLevel
 
 _FIRST: Final = ("ts", "level", "event", "request_id")
 _FRAMES_MAX: Final = 12
@@ -73,7 +73,8 @@ def configure(settings: LoggingSettings) -> None:
 
 
 def _at_least_warning(settings: LoggingSettings) -> str:
-    return logging.getLevelName(max(logging.WARNING, getattr(logging, settings.level.value)))
+    quieter = settings.level in (LogLevel.DEBUG, LogLevel.INFO)
+    return (LogLevel.WARNING if quieter else settings.level).value
 
 
 def _without_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -89,4 +90,4 @@ def _without_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {key: event[key] for key in _FIRST if key in event} | event
+    return {key: event[key] for key in _FIRST if key in event} | dict(event)

@@ -58,7 +58,7 @@ class Metrics:
     """The engine's registry and what writes to it."""
 
     def __init__(self, identity: Identity, read: Callable[[], Gauges]) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._track = identity.track
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)

@@ -7,7 +7,6 @@ failed pass comes back after a delay that doubles; a broken object never slows a
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from time import perf_counter
 
 import structlog
@@ -100,7 +99,10 @@ class Gate:
     def _backoff(self, key: EngineKey) -> float:
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
-        delay = limits.BACKOFF_LAST_SECONDS
-        with suppress(OverflowError):
-            delay = min(delay, limits.BACKOFF_FIRST_SECONDS * 2.0**count)
-        return delay * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        return backoff_seconds(count) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+
+
+def backoff_seconds(failures: int) -> float:
+    """Return the delay after one more failure: doubled each time, bounded."""
+    doublings = min(failures, 60)
+    return min(limits.BACKOFF_FIRST_SECONDS * 2.0**doublings, limits.BACKOFF_LAST_SECONDS)
