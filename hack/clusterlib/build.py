@@ -37,6 +37,7 @@ HELPERS = {
 }
 ENVOY_VERSION = "1.40.0"
 BUILD_TIMEOUT_SECONDS = 3600.0
+VERSIONS_KEPT = 3
 # Part of every bundle's hash: raise it when the recipe below changes.
 RECIPE = "1"
 
@@ -56,7 +57,16 @@ def bundle(progress: Progress, name: str, version: str, make: Callable[[Path], N
                     aside.rename(folder)
                 finally:
                     shutil.rmtree(aside, ignore_errors=True)
+            _forget_old(name)
     return folder
+
+
+def _forget_old(name: str) -> None:
+    """Bound the cache: checkouts of a few versions stay warm, the rest goes."""
+    folders = [path for path in cache_root().glob(f"{name}-*") if path.is_dir()]
+    folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for folder in folders[VERSIONS_KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _hash(folder: Path) -> str:

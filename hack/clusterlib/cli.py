@@ -128,6 +128,10 @@ def main() -> int:
     except ClusterError as error:
         explain(error)
         return 1
+    except BrokenPipeError:
+        # The reader has seen enough (`| head -1`); Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130

@@ -160,8 +160,14 @@ def _running(name: str) -> tuple[Cluster, node.Keeper]:
     return cluster, keeper
 
 
-def _component(cluster: Cluster, name: str, progress: Progress) -> components.Component:
-    every = components.all_components(cluster, _programs(progress))
+# For those who want a component's name and probe only: a question must not start a build.
+NO_PROGRAMS = components.Programs(*[Path("/nonexistent")] * 5)
+
+
+def _component(
+    cluster: Cluster, name: str, programs: components.Programs = NO_PROGRAMS
+) -> components.Component:
+    every = components.all_components(cluster, programs)
     if name not in every:
         raise ClusterError(f"no component {name!r}", hint=f"one of: {', '.join(every)}")
     return every[name]
@@ -170,7 +176,7 @@ def _component(cluster: Cluster, name: str, progress: Progress) -> components.Co
 def kill(name: str, component: str, progress: Progress) -> None:
     """End a component as a crash would, and leave it so."""
     cluster, keeper = _running(name)
-    _component(cluster, component, progress)
+    _component(cluster, component)
     if not processes.end(cluster, keeper, component, gently=False):
         progress.say(f"{component} did not run")
 
@@ -178,7 +184,7 @@ def kill(name: str, component: str, progress: Progress) -> None:
 def restart(name: str, component: str, progress: Progress) -> None:
     """End a component in order, start it again and wait until it is healthy."""
     cluster, keeper = _running(name)
-    wanted = _component(cluster, component, progress)
+    wanted = _component(cluster, component, _programs(progress))
     with progress.stage(f"restarting {component}"):
         processes.end(cluster, keeper, component, gently=True)
         processes.start(cluster, keeper, wanted)
@@ -236,9 +242,7 @@ def status(name: str) -> dict[str, Any]:
     if keeper is None:
         return report
     found = processes.find(cluster, keeper)
-    # Probes do not depend on where the programs lie, and a question must not start a build.
-    nowhere = components.Programs(*[Path("/nonexistent")] * 5)
-    every = components.all_components(cluster, nowhere)
+    every = components.all_components(cluster, NO_PROGRAMS)
     answers = components.probe_all({item.name: item.probe for item in every.values()})
     report["components"] = {
         item: {

@@ -34,22 +34,29 @@ def drifted(desired: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
     wanted = desired["metadata"]["annotations"][ANNOTATION_APPLIED]
     if live.get("metadata", {}).get("annotations", {}).get(ANNOTATION_APPLIED) != wanted:
         return True
-    return not _within(desired, live, parent="")
+    # Items of a list come without kind and version, and neither can change.
+    body = {key: value for key, value in desired.items() if key not in {"apiVersion", "kind"}}
+    return not _within(body, live, parent="")
 
 
 def _within(wanted: Any, live: Any, parent: str) -> bool:
     if isinstance(wanted, Mapping):
         return isinstance(live, Mapping) and all(
-            _same_quantity(value, live[key])
-            if parent in _QUANTITY_PARENTS and key in live
-            else key in live and _within(value, live[key], key)
-            if not _is_empty(value)
-            else _is_empty(live.get(key, value))
-            for key, value in wanted.items()
+            _field_within(value, live.get(key), key, parent) for key, value in wanted.items()
         )
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
         return _list_within(wanted, live, parent)
     return bool(wanted == live)
+
+
+def _field_within(wanted: Any, live: Any, key: str, parent: str) -> bool:
+    if _is_empty(wanted):
+        return live is None or _is_empty(live)
+    if live is None:
+        return False
+    if parent in _QUANTITY_PARENTS:
+        return _same_quantity(wanted, live)
+    return _within(wanted, live, key)
 
 
 def _is_empty(value: Any) -> bool:
