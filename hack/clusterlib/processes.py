@@ -52,7 +52,7 @@ def start(cluster: Cluster, keeper: node.Keeper, component: Component) -> None:
     log = cluster.logs / f"{component.name}.log"
     command = node.inside(keeper, "/bin/sh", "-c", START_SCRIPT, "sh", log, *component.command)
     # No proxies and no credentials of the caller's shell reach the cluster.
-    env = {"PATH": node.NODE_PATH, "HOME": "/root", "LANG": "C.UTF-8"}
+    env = {"PATH": node.NODE_PATH, "HOME": "/", "LANG": "C.UTF-8"}
     answer = subprocess.run(
         command,
         env=env,

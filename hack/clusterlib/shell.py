@@ -52,7 +52,9 @@ def run(
                     check=False,
                 )
     except FileNotFoundError as error:
-        raise ClusterError(f"program not found: {words[0]}") from error
+        raise ClusterError(
+            f"program not found: {words[0]}", hint="install it, or choose another provider"
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise ClusterError(f"`{begin}` took more than {timeout:.0f} s", log=log) from error
     if check and result.returncode != 0:

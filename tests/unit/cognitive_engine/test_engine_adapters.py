@@ -68,7 +68,7 @@ def test_spelling_hardly_matters():
     embedder = HashingEmbedder(384)
     first = embedder.embed("hello world")
     assert float(first @ embedder.embed("Hello, WORLD!")) == pytest.approx(1.0, abs=1e-5)
-    assert float(first @ embedder.embed("hello worlds")) > 0.6
+    assert float(first @ embedder.embed("hello worlds")) > 0.5
 
 
 def test_an_embedding_is_the_same_in_another_process():
