@@ -14,6 +14,8 @@ from .paths import MANIFESTS, Cluster
 from .shell import write_atomically
 
 PROBE_TIMEOUT_SECONDS = 2.0
+# Nothing provisions volumes here; these wait to be claimed.
+VOLUMES = 16
 DEBIAN_PROGRAMS = Path("/usr/bin")
 
 
@@ -262,9 +264,6 @@ def configure(cluster: Cluster) -> None:
     for number in range(VOLUMES):
         (cluster.state / "volumes" / str(number)).mkdir(parents=True, exist_ok=True)
     write_atomically(cluster.config / "volumes.yaml", "---\n".join(volumes))
-
-
-VOLUMES = 16
 
 
 def render(template: Path, values: Mapping[str, str]) -> str:

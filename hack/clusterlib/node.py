@@ -19,6 +19,7 @@ from .shell import run, wait_until, write_atomically
 CGROUPS = Path("/sys/fs/cgroup")
 NAMESPACES = ("--net", "--mount", "--pid", "--uts", "--ipc")
 KEEPER_TIMEOUT_SECONDS = 15.0
+NODE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Mounts come in from the host but never go out; what the host has below /run, and the folders
 # whose paths are compiled into kubelet and the network plugins, are hidden by the node's own.
@@ -120,23 +121,25 @@ def start(cluster: Cluster) -> Keeper:
             start_new_session=True,
             cwd="/",
         )
-    wait_until(
-        ready.exists,
-        "making the node's namespaces",
-        timeout=KEEPER_TIMEOUT_SECONDS,
-        interval=0.02,
-        alive=lambda: parent.poll() is None,
-        log=log,
-    )
-    pid = _child_of(parent.pid)
-    found = Keeper(pid, process_start(pid), boot_id())
-    write_atomically(_record(cluster), json.dumps(vars(found)))
-    _connect(cluster, found)
-    _make_cgroups(cluster)
+    try:
+        wait_until(
+            ready.exists,
+            "making the node's namespaces",
+            timeout=KEEPER_TIMEOUT_SECONDS,
+            interval=0.02,
+            alive=lambda: parent.poll() is None,
+            log=log,
+        )
+        pid = _child_of(parent.pid)
+        found = Keeper(pid, process_start(pid), boot_id())
+        write_atomically(_record(cluster), json.dumps(vars(found)))
+        _connect(cluster, found)
+        _make_cgroups(cluster)
+    except BaseException:
+        # Half a node would be taken for a whole one; `--kill-child` takes the rest along.
+        parent.kill()
+        raise
     return found
-
-
-NODE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def _child_of(parent: int) -> int:

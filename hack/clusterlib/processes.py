@@ -44,7 +44,10 @@ def runs_as_wanted(pid: int, component: Component) -> bool:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode().split("\0")
     except OSError:
         return False
-    return tuple(words) == component.command
+    # Version and name decide: the same program out of another cache folder is the same.
+    running, wanted = Path(words[0]), Path(component.command[0])
+    same = running.parts[-2:] == wanted.parts[-2:]
+    return same and tuple(words[1:]) == component.command[1:]
 
 
 def start(cluster: Cluster, keeper: node.Keeper, component: Component) -> None:

@@ -23,14 +23,20 @@ class ManualClock:
 
 
 class GatedGenerator:
-    """Answers when the gate opens; counts those who wait."""
+    """Answers when the gate opens; says who has come to it."""
 
     def __init__(self):
         self.gate = asyncio.Event()
-        self.waiting = 0
+        self._arrivals = asyncio.Queue()
+
+    async def arrived(self, count):
+        """Wait, not for ever, until `count` more requests wait at the gate."""
+        async with asyncio.timeout(10):
+            for _ in range(count):
+                await self._arrivals.get()
 
     async def generate(self, draft):
-        self.waiting += 1
+        self._arrivals.put_nowait(draft)
         await self.gate.wait()
         return f"late answer to {draft.prompt}"
 

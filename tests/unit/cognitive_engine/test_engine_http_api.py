@@ -185,8 +185,7 @@ async def test_a_slow_generator_blocks_nobody_and_meets_its_deadline(edge):
             asyncio.create_task(client.post("/v1/generate", json=ask(str(number))))
             for number in range(20)
         ]
-        while generator.waiting < 20:
-            await asyncio.sleep(0)
+        await generator.arrived(20)
         live = await asyncio.wait_for(client.get("/health/liveness"), 0.3)
         assert live.status_code == 200
         answers = await asyncio.gather(*slow)
@@ -201,8 +200,7 @@ async def test_a_full_engine_says_so_at_once(edge, monkeypatch):
     engine = edge.build(edge.config(), {}, generator=generator)
     async with edge.client(engine.api) as client:
         slow = [asyncio.create_task(client.post("/v1/generate", json=ask("x"))) for _ in range(2)]
-        while generator.waiting < 2:
-            await asyncio.sleep(0)
+        await generator.arrived(2)
         answer = await client.post("/v1/generate", json=ask("x"))
         assert (answer.status_code, answer.json()["code"]) == (503, "E903")
         assert answer.headers["retry-after"] == "5"

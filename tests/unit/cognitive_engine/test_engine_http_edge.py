@@ -257,3 +257,30 @@ async def test_every_engine_metric_is_exported(edge):
     for name in names:
         assert f"# TYPE {name} " in text
         assert re.search(rf"^{name}(_bucket|{{| )", text, re.MULTILINE)
+
+
+async def test_a_client_that_leaves_early_is_no_failure_of_the_engine(edge):
+    engine = edge.build(edge.config(), {})
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/generate",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+        "client": ("192.0.2.1", 1),
+        "server": ("engine", 80),
+    }
+    sent = []
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    await engine.api(scope, receive, send)
+    assert sent[0]["status"] == 400
+    async with edge.client(engine.metrics) as scraper:
+        text = (await scraper.get("/metrics")).text
+    assert 'route="/v1/generate",status="400"' in text
+    assert 'status="500"' not in text

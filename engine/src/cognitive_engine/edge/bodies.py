@@ -4,11 +4,11 @@ import json
 import re
 from typing import Final, Never
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from cognitive_engine.domain import limits
 
-from .problems import MALFORMED_JSON, MEDIA_TYPE, Problem
+from .problems import BAD_REQUEST, MALFORMED_JSON, MEDIA_TYPE, Problem
 
 # A string, closed or not: it always matches from its first quote, so the scan is linear.
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -28,7 +28,12 @@ async def read_json(request: Request) -> object:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise Problem(MEDIA_TYPE, "The body must be application/json.")
-    return parse_json(await request.body())
+    try:
+        body = await request.body()
+    except ClientDisconnect as error:
+        # Nobody reads this answer, but it must not be counted as a failure of ours.
+        raise Problem(BAD_REQUEST, "The body ended early.") from error
+    return parse_json(body)
 
 
 def parse_json(body: bytes) -> object:

@@ -46,7 +46,8 @@ def health_routes(service: Service, gate: Gate, metrics: Metrics) -> APIRouter:
     @router.get("/health/detailed")
     async def detailed(_: Annotated[Principal, Depends(gate.admit)]) -> dict[str, object]:
         """Health with statistics, for those with a key."""
-        return _health(service.snapshot()) | _detail(service.snapshot(), started)
+        snapshot = service.snapshot()
+        return _health(snapshot) | _detail(snapshot, started)
 
     @router.get("/health/metrics")
     async def exposition() -> Response:

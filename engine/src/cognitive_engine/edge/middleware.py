@@ -13,17 +13,18 @@ from typing import Final, Protocol
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cognitive_engine.domain import limits
+from cognitive_engine.telemetry.logs import describe
 
 from . import problems
 from .problems import Problem
 
 _REQUEST_ID: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{limits.REQUEST_ID_CHARS_MAX}}}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_CLIENT_LEFT: Final = 499
+# Not a status that was sent: the request was cancelled, or its client had gone.
+_UNANSWERED: Final = 499
 _DOCS_PATH: Final = "/docs"
 # Routes that the framework adds by itself carry no template.
 _FRAMEWORK_PATHS: Final = frozenset({_DOCS_PATH, "/openapi.json"})
@@ -93,8 +94,6 @@ class Envelope:
 
         try:
             await self._answer(scope, _bounded(receive), sending, exchange)
-        except ClientDisconnect:
-            exchange.status = exchange.status or _CLIENT_LEFT
         finally:
             self._report(scope, exchange)
 
@@ -107,30 +106,30 @@ class Envelope:
         try:
             async with deadline:
                 await self._app(scope, receive, send)
-        except ClientDisconnect:
-            raise
         except Exception as error:
             if deadline.expired():
                 problem = Problem(problems.TIMED_OUT, "The answer took too long.")
             else:
                 problem = Problem(problems.INTERNAL, "The engine failed; see its log.")
-                _log.error("request_failed", request_id=exchange.request_id, exc_info=error)
+                fields = describe(error)
+                _log.error("request_failed", request_id=exchange.request_id, **fields)
             exchange.fields["error_code"] = problem.kind.code
             if not exchange.status:
                 await send_problem(send, problem, exchange)
 
     def _report(self, scope: Scope, exchange: Exchange) -> None:
         route = _route(scope)
+        status = exchange.status or _UNANSWERED
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        self._counter.count_request(method, route, exchange.status)
-        quiet = exchange.status < 400 and (route.startswith("/health") or route == "/metrics")
+        self._counter.count_request(method, route, status)
+        quiet = status < 400 and (route.startswith("/health") or route == "/metrics")
         log = _log.debug if quiet else _log.info
         log(
             "request",
             request_id=exchange.request_id,
             method=method,
             route=route,
-            status=exchange.status,
+            status=status,
             latency_ms=_elapsed_ms(exchange),
             **exchange.fields,
         )

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from cognitive_api.governance import SleepPolicy
 from cognitive_engine import service as use_cases
 from cognitive_engine.domain import limits
 from cognitive_engine.domain.step import Asleep
@@ -138,7 +137,6 @@ def _state(snapshot: Snapshot, identity: Identity) -> StateResponse:
         memory_mb=round(state.pelm.memory_mb, 2),
     )
     governance = state.rules.governance
-    sleep_policy: SleepPolicy = governance.rhythm.sleep_policy
     return StateResponse(
         step=state.counts.steps,
         phase=rhythm.phase.value,
@@ -156,7 +154,7 @@ def _state(snapshot: Snapshot, identity: Identity) -> StateResponse:
         damaged_memories=state.pelm.damaged,
         state_digest=state.digest.hex(),
         policy=governance.moral.policy.value,
-        sleep_policy=sleep_policy.value,
+        sleep_policy=governance.rhythm.sleep_policy.value,
         config_hash=identity.config,
         track=identity.track,
         revision=identity.revision,

@@ -6,7 +6,9 @@ scores only.
 
 import logging
 import logging.config
+import sys
 import traceback
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -77,15 +79,24 @@ def _at_least_warning(settings: LoggingSettings) -> str:
     return (LogLevel.WARNING if quieter else settings.level).value
 
 
+def describe(error: BaseException) -> dict[str, object]:
+    """Log fields of `error`: its kind and where it happened, never its message or any values.
+
+    The message of an error, and the locals of its frames, may quote what was sent.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_MAX:]
+    places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return {"error_type": type(error).__name__, "frames": places}
+
+
 def _without_message(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Keep where an error happened and its kind; its message may quote what was sent."""
     found = event.pop("exc_info", None)
     if isinstance(found, tuple):
         found = found[1]
+    elif found is True:
+        found = sys.exc_info()[1]
     if isinstance(found, BaseException):
-        event["error_type"] = type(found).__name__
-        frames = traceback.extract_tb(found.__traceback__)[-_FRAMES_MAX:]
-        event["frames"] = [f"{frame.name}:{frame.lineno}" for frame in frames]
+        event.update(describe(found))
     return event
 
 

@@ -92,7 +92,7 @@ class Cluster:
         try:
             answer = await self._api.get(f"/apis/{SERVICE_MONITOR.api_version}")
             known = any(
-                item["name"] == SERVICE_MONITOR.plural for item in answer.get("resources", ())
+                item["name"] == SERVICE_MONITOR.plural for item in answer.get("resources") or ()
             )
         except NotFound:
             known = False
@@ -113,7 +113,7 @@ class Cluster:
             labelSelector=labels.selector_text(engine.name),
             limit=str(limits.PODS_READ_MAX),
         )
-        faults = (fault_of(pod) for pod in listed.get("items", ()))
+        faults = (fault_of(pod) for pod in listed.get("items") or ())
         return tuple(fault for fault in faults if fault is not None)
 
 

@@ -87,7 +87,7 @@ class Freshness:
                 page = await self._api.get(
                     f"/apis/{identity.API_VERSION}/{path}", accept=_LIST_METADATA_ONLY, **query
                 )
-                for item in page.get("items", ()):
+                for item in page.get("items") or ():
                     meta = item["metadata"]
                     key = EngineKey(meta["namespace"], meta["name"])
                     found[key] = int(meta["resourceVersion"])

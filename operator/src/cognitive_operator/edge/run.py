@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import Any, cast
 
 import kopf
 import structlog
@@ -45,6 +46,8 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
         standalone=True,
+        # Left to itself the framework asks for the user's name, and a numeric user has none.
+        identity=cast(Any, settings.instance),
         stop_flag=stop,
         ready_flag=started,
     )
