@@ -55,6 +55,8 @@ async def test_a_fact_told_awake_is_recalled_asleep(edge):
         for _ in range(7):
             answer = await client.post("/v1/generate", json=ask("Nothing to see"))
         assert answer.json()["phase"] == "sleep"
+        # The step that falls asleep was admitted awake, and searches where it was admitted.
+        assert {item["phase"] for item in answer.json()["context"]} == {0.1}
         body = (await client.post("/v1/generate", json=ask("What is my cat called?"))).json()
     assert body["max_tokens_used"] == 150
     assert body["context"][0]["text"] == "My cat is called Whiskers."

@@ -250,13 +250,21 @@ def test_another_command_is_another_digest(other):
     assert len(seen) == 2
 
 
-def test_other_rules_are_another_digest():
+@pytest.mark.parametrize(
+    ("rules", "score"),
+    [
+        ([{"dead_band": 0.05}, {"dead_band": 0.5}], 0.1),
+        # The same answers, so that only the state behind them tells the two apart.
+        ([{"ema_alpha": 0.1}, {"ema_alpha": 0.2}], 0.9),
+    ],
+)
+def test_other_rules_are_another_digest(rules, score):
     digests = set()
-    for dead_band in (0.05, 0.5):
-        governance = GovernanceSettings(moral={"dead_band": dead_band})
+    for moral in rules:
+        governance = GovernanceSettings(moral=moral)
         state = initial(Rules(governance, MemorySettings(dimension=4, capacity=4)), 0.0)
         for _ in range(5):
-            state, _, _ = step(state, Decide(SCOPE, 0.1), 0.0)
+            state, _, _ = step(state, Decide(SCOPE, score), 0.0)
         digests.add(state.digest)
     assert len(digests) == 2
 

@@ -50,7 +50,13 @@ def judge_rollout(
     status = manifest.get("status", {})
     wanted = int(manifest["spec"].get("replicas", 1))
     ready = int(status.get("readyReplicas", 0))
-    updated = int(status.get("updatedReplicas", 0))
+    template = manifest["spec"]["template"]["metadata"].get("labels", {})
+    newest = desired["spec"]["template"]["metadata"]["labels"][LABEL_REVISION]
+    asked = desired["spec"].get("replicas", wanted)
+    seen = int(status.get("observedGeneration", 0)) >= int(manifest["metadata"]["generation"])
+    current = seen and template.get(LABEL_REVISION) == newest
+    # Until the controller has seen the newest template, its count is of an older one.
+    updated = int(status.get("updatedReplicas", 0)) if current else 0
     replicas = int(status.get("replicas", 0))
     conditions = {c["type"]: c for c in status.get("conditions", ())}
     fault = faults[0] if faults else None
@@ -58,12 +64,8 @@ def judge_rollout(
     def rollout(stage: Stage, refusal: str = "") -> Rollout:
         return Rollout(stage, wanted, replicas, ready, updated, fault, refusal)
 
-    template = manifest["spec"]["template"]["metadata"].get("labels", {})
-    newest = desired["spec"]["template"]["metadata"]["labels"][LABEL_REVISION]
-    seen = int(status.get("observedGeneration", 0)) >= int(manifest["metadata"]["generation"])
-    asked = desired["spec"].get("replicas", wanted)
-    if template.get(LABEL_REVISION) != newest or not seen or asked != wanted:
-        return rollout(Stage.ROLLING)
+    if not current or asked != wanted:
+        return rollout(Stage.ROLLING if replicas else Stage.STARTING)
     if updated == wanted == replicas == ready:
         return rollout(Stage.COMPLETE)
     refused = conditions.get("ReplicaFailure")

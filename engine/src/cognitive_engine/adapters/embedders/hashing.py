@@ -19,7 +19,9 @@ from cognitive_engine.domain import limits
 from cognitive_engine.domain.memory.vectors import Vector
 
 _WORD: Final = re.compile(r"\w+")
-_PIECE_CHARS: Final = (3, 4)
+_PIECE_BYTES: Final = (3, 4)
+# A seed of its own tells a short word apart from a piece of the same letters.
+_WHOLE_WORD: Final = 1
 _WORD_WEIGHT: Final = 1.0
 _PIECES_WEIGHT: Final = 0.6
 _COMMON_WEIGHT: Final = 0.15
@@ -45,13 +47,13 @@ class HashingEmbedder:
         """A float32 vector of norm 1, shape (dimension,), also for text without any word."""
         folded = unicodedata.normalize("NFKC", text).casefold()
         counts = Counter(_words(folded) or [folded])
-        hashes, weights = [], []
+        checksums, weights = [], []
         for word, count in counts.items():
             found, weight = self._features(word)
-            hashes.append(found)
+            checksums.append(found)
             # A word said ten times matters more than one said once, but not ten times more.
             weights.append(weight * np.sqrt(count))
-        return self._fold(np.concatenate(hashes), np.concatenate(weights))
+        return self._fold(_mix(np.concatenate(checksums)), np.concatenate(weights))
 
     def _fold(self, hashes: NDArray[np.uint64], weights: NDArray[np.float64]) -> Vector:
         places = (hashes % np.uint64(self.dimension)).astype(np.intp)
@@ -75,24 +77,23 @@ def _words(folded: str) -> list[str]:
 
 
 def _word_features(word: str) -> _Features:
-    """Hashes (uint64) and weights (float64) of the word and of its pieces, same shape (n,)."""
-    marked = f"<{word}>"
+    """Checksums (uint64) and weights (float64) of the word and of its pieces, same shape (n,)."""
+    marked = f"<{word}>".encode("utf-8", "surrogatepass")
     pieces = [
-        marked[start : start + size]
-        for size in _PIECE_CHARS
+        zlib.crc32(marked[start : start + size])
+        for size in _PIECE_BYTES
         for start in range(len(marked) - size + 1)
-        if marked[start : start + size] != marked
     ]
-    hashes = [_hash(f"={word}"), *(_hash(piece) for piece in pieces)]
-    weights = np.full(len(hashes), _PIECES_WEIGHT / np.sqrt(max(len(pieces), 1)))
+    weights = np.full(len(pieces) + 1, _PIECES_WEIGHT / np.sqrt(max(len(pieces), 1)))
     weights[0] = _WORD_WEIGHT
-    return np.array(hashes, dtype=np.uint64), weights * (_COMMON_WEIGHT if word in _COMMON else 1.0)
+    checksums = np.array([zlib.crc32(marked, _WHOLE_WORD), *pieces], dtype=np.uint64)
+    return checksums, weights * (_COMMON_WEIGHT if word in _COMMON else 1.0)
 
 
-def _hash(feature: str) -> int:
-    """64 well-mixed bits: place and sign must not depend on each other."""
-    mixed = zlib.crc32(feature.encode("utf-8", "surrogatepass")) * 0x9E3779B97F4A7C15
-    mixed &= 0xFFFFFFFFFFFFFFFF
-    mixed ^= mixed >> 29
-    mixed = (mixed * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-    return mixed ^ (mixed >> 32)
+def _mix(checksums: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """64 well-mixed bits of each: place and sign must not depend on each other."""
+    mixed = checksums * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(32)
+    return mixed

@@ -1,0 +1,95 @@
+"""The chart on a real cluster: one installation a session, one namespace a module."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from enginehttp import Ways
+from kube import Kube, eventually
+from system import System, required
+from world import World
+
+GONE_SECONDS = 120.0
+_FIGURES: dict[str, str] = {}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes minutes; run by `hack/test --all`")
+    config.addinivalue_line("markers", "last: changes the installation that all others need")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what takes the operator away after all the rest."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the world of a failed proof, unless its failure has shown it already."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    world = getattr(item, "funcargs", {}).get("world")
+    if report.when == "call" and report.failed and isinstance(world, World):
+        if "--- its log" not in str(report.longrepr):
+            report.sections.append(("world", world.dump()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _FIGURES:
+        terminalreporter.section("figures")
+    for name, text in _FIGURES.items():
+        terminalreporter.write_line(f"{name}: {text}")
+
+
+@pytest.fixture(scope="session")
+def kube() -> Iterator[Kube]:
+    client = Kube(required("KUBECONFIG"))
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def system(kube: Kube) -> Iterator[System]:
+    """The chart, installed as the tree holds it now; left in place, as a cluster may be kept."""
+    installed = System.from_environment(kube)
+    installed.install()
+    yield installed
+    _wait_gone(kube)
+
+
+@pytest.fixture(scope="session")
+def figures() -> dict[str, str]:
+    """Numbers worth telling, shown at the end."""
+    return _FIGURES
+
+
+@pytest.fixture(scope="module")
+def world(
+    request: pytest.FixtureRequest, kube: Kube, system: System, figures: dict[str, str]
+) -> Iterator[World]:
+    """A namespace of this module's own, under restricted Pod Security."""
+    topic = request.module.__name__.rpartition("test_e2e_")[2].replace("_", "-")
+    name = f"e2e-{topic}-{os.urandom(3).hex()}"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", "e2e/suite": "cognitive"}
+    kube.create({"kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    try:
+        with Ways(kube) as ways:
+            yield World(kube, system, ways, name, figures)
+    finally:
+        kube.delete("Namespace", "", name)
+
+
+@pytest.fixture(scope="session")
+def wait_gone(kube: Kube) -> None:
+    _wait_gone(kube)
+
+
+def _wait_gone(kube: Kube) -> None:
+    """Wait until the namespaces of modules that ended are really gone."""
+
+    def gone() -> bool:
+        left = kube.list("Namespace", labelSelector="e2e/suite=cognitive")
+        return not [item for item in left if item["metadata"].get("deletionTimestamp")]
+
+    eventually(gone, GONE_SECONDS, "namespaces of tests that ended are gone")
