@@ -104,9 +104,7 @@ class EngineClient:
         return self._client.post(path, content=body, headers=named)
 
     def generate(self, prompt: str, moral_value: float = 0.9, **more: Any) -> Json:
-        answer = self.post(
-            "/v1/generate", {"prompt": prompt, "moral_value": moral_value, **more}
-        )
+        answer = self.post("/v1/generate", {"prompt": prompt, "moral_value": moral_value, **more})
         assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
         return dict(answer.json())
 

@@ -75,14 +75,19 @@ def eventually(
 
 
 def steadily(
-    condition: Callable[[], bool], seconds: float, what: str, *, dump: Callable[[], str] = str
+    condition: Callable[[], bool],
+    seconds: float,
+    what: str,
+    *,
+    dump: Callable[[], str] = str,
+    every: float = POLL_SECONDS,
 ) -> None:
     """Fail as soon as `condition` stops to hold within the given time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not condition():
             pytest.fail(f"did not last for {seconds:.0f} s: {what}\n{dump()}", pytrace=False)
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
 
 
 class APIFault(Exception):

@@ -146,6 +146,10 @@ class Killer:
                 os.kill(process, signal.SIGKILL)
         self.kube.delete("Pod", NAMESPACE, self.pod, gracePeriodSeconds="0")
 
+    def dead(self) -> bool:
+        """Return whether none of its processes runs any more."""
+        return not any(_runs(process) for process in self.processes)
+
 
 def _processes(pod_uid: str) -> tuple[int, ...]:
     """Return the operator's processes of one pod, told by control group and command."""
@@ -160,6 +164,12 @@ def _processes(pod_uid: str) -> tuple[int, ...]:
             ):
                 found.append(int(entry.name))
     return tuple(found)
+
+
+def _runs(process: int) -> bool:
+    with suppress(OSError):
+        return b"cognitive-operator" in Path(f"/proc/{process}/cmdline").read_bytes()
+    return False
 
 
 def _ready(pod: Json) -> bool:

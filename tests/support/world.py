@@ -63,7 +63,12 @@ class World:
 
     def manifest(self, name: str, spec: Spec) -> Json:
         meta = {"name": name, "namespace": self.namespace}
-        return {"apiVersion": API_VERSION, "kind": "CognitiveEngine", "metadata": meta, "spec": spec}
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "CognitiveEngine",
+            "metadata": meta,
+            "spec": spec,
+        }
 
     def create(self, name: str, spec: Spec) -> None:
         self.kube.create(self.manifest(name, spec), fieldValidation="Strict")
@@ -225,8 +230,10 @@ def _traffic_pod(meta: Json, image: str, env: dict[str, Any]) -> Json:
                         "tcpSocket": {"port": traffic.PORT},
                         "periodSeconds": 1,
                     },
-                    "resources": {"limits": {"cpu": "500m", "memory": "128Mi"}, "requests": {
-                        "cpu": "20m", "memory": "32Mi"}},
+                    "resources": {
+                        "limits": {"cpu": "500m", "memory": "128Mi"},
+                        "requests": {"cpu": "20m", "memory": "32Mi"},
+                    },
                     "securityContext": {
                         "allowPrivilegeEscalation": False,
                         "readOnlyRootFilesystem": True,

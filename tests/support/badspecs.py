@@ -1,0 +1,202 @@
+"""Bad CognitiveEngines, derived from the CRD's own schema: every bound, type, name and rule.
+
+A case changes one place of a good spec. Whoever adds a field gets its cases for nothing; whoever
+adds a rule has to say here how it is broken.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cognitive_api.crd import build_schema
+
+Json = dict[str, Any]
+UNKNOWN = "notAField"
+
+# Good, and with every optional part present, so that each place can be reached.
+GOOD: Json = {
+    "image": "localhost/engine:1",
+    "disruptionBudget": {},
+    "api": {"auth": {"apiKeySecretRef": {"name": "keys"}}, "rateLimit": {}},
+    "resources": {"requests": {}, "limits": {}},
+    "governance": {"moral": {"policy": "homeostatic"}, "rhythm": {}},
+    "memory": {"levels": {}},
+    "llm": {},
+    "logging": {},
+    "monitoring": {"serviceMonitor": {"labels": {}}},
+    "podTemplate": {
+        "annotations": {},
+        "labels": {},
+        "nodeSelector": {},
+        "tolerations": [{"key": "gpu", "effect": "NoExecute"}],
+    },
+}
+
+
+@dataclass(frozen=True)
+class BadSpec:
+    """A spec that must be refused, and what the refusal must name."""
+
+    name: str
+    spec: Json
+    named: str
+    rule: str = ""
+
+
+def bad_specs() -> list[BadSpec]:
+    """Return every case."""
+    schema = build_schema()["properties"]["spec"]
+    return [*_walk(schema, ()), *_broken_rules()]
+
+
+def rules() -> set[str]:
+    """Return the message of every rule of the spec's schema."""
+    found: set[str] = set()
+
+    def visit(node: Mapping[str, Any]) -> None:
+        found.update(rule["message"] for rule in node.get("x-kubernetes-validations", ()))
+        for child in node.get("properties", {}).values():
+            visit(child)
+        for key in ("items", "additionalProperties"):
+            if isinstance(node.get(key), Mapping):
+                visit(node[key])
+
+    visit(build_schema()["properties"]["spec"])
+    return found
+
+
+Place = tuple[str | int, ...]
+
+
+def _walk(node: Mapping[str, Any], place: Place) -> Iterator[BadSpec]:
+    for what, value in _bad_values(node):
+        yield _case(place, what, value)
+    if "properties" in node:
+        yield _case((*place, UNKNOWN), "unknown field", 1)
+        for name in node.get("required", ()):
+            yield _case((*place, name), "missing", None)
+        for name, child in node["properties"].items():
+            yield from _walk(child, (*place, name))
+    if isinstance(node.get("additionalProperties"), Mapping):
+        for what, value in _bad_values(node["additionalProperties"]):
+            yield _case((*place, "some-key"), what, value)
+    if isinstance(node.get("items"), Mapping):
+        yield from _walk(node["items"], (*place, 0))
+
+
+def _bad_values(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    if node.get("x-kubernetes-int-or-string"):
+        yield from (("negative", -1), ("no quantity", "lots"), ("a boolean", True))
+        return
+    kind = node.get("type")
+    wrong = {"integer": "many", "number": "much", "boolean": "yes", "string": 7, "object": [1]}
+    yield "wrong type", wrong.get(str(kind), {"a": 1})
+    if kind in {"integer", "number"}:
+        yield from _out_of_bounds(node, 1 if kind == "integer" else 0.001)
+    if kind == "integer":
+        yield "a fraction", 2.5
+    if "enum" in node:
+        yield "unknown word", "Sometimes"
+    if "pattern" in node:
+        yield "wrong form", "not fit!"
+    if "minLength" in node:
+        yield "too short", "x" * (node["minLength"] - 1)
+    if "maxLength" in node:
+        yield "too long", "x" * (node["maxLength"] + 1)
+    if "maxItems" in node:
+        yield "too many", [{"operator": "Exists"}] * (node["maxItems"] + 1)
+    if "maxProperties" in node:
+        yield "too many", {f"key-{i}": "x" for i in range(node["maxProperties"] + 1)}
+
+
+def _out_of_bounds(node: Mapping[str, Any], step: float) -> Iterator[tuple[str, Any]]:
+    if "minimum" in node:
+        edge = node["minimum"]
+        yield "below", edge if node.get("exclusiveMinimum") else edge - step
+    if "maximum" in node:
+        edge = node["maximum"]
+        yield "above", edge if node.get("exclusiveMaximum") else edge + step
+
+
+def _case(place: Place, what: str, value: Any) -> BadSpec:
+    spec = copy.deepcopy(GOOD)
+    if place[:1] == ("autoscaling",):
+        spec["autoscaling"] = {"behavior": {"scaleUp": {}, "scaleDown": {}}}
+    dotted = _dotted(place)
+    if not place:
+        return BadSpec(f"spec: {what}", value, "spec")
+    holder: Any = spec
+    for step in place[:-1]:
+        holder = holder[step]
+    if what == "missing":
+        holder.pop(place[-1], None)
+    else:
+        holder[place[-1]] = value
+    return BadSpec(f"{dotted}: {what}", spec, dotted)
+
+
+def _dotted(place: Place) -> str:
+    """Write a place as the API server does."""
+    text = "spec"
+    for step in place:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return text
+
+
+def _toleration(**fields: Any) -> Callable[[Json], Any]:
+    return lambda spec: spec["podTemplate"].update(tolerations=[fields])
+
+
+# How each rule is broken, found by a part of its message.
+_BREAKERS: list[tuple[str, Callable[[Json], Any]]] = [
+    (
+        "minThreshold must be below",
+        lambda s: s["governance"]["moral"].update(
+            minThreshold=0.6, maxThreshold=0.6, initialThreshold=0.6
+        ),
+    ),
+    (
+        "initialThreshold must lie between",
+        lambda s: s["governance"]["moral"].update(initialThreshold=0.95),
+    ),
+    (
+        "targetAcceptRate is only used",
+        lambda s: s["governance"]["moral"].update(policy="evidence", targetAcceptRate=0.5),
+    ),
+    ("lambdaL3 <= lambdaL2", lambda s: s["memory"]["levels"].update(lambdaL3=0.9)),
+    (
+        "minReplicas must not exceed",
+        lambda s: s.update(autoscaling={"minReplicas": 5, "maxReplicas": 4}),
+    ),
+    (
+        "disruptionBudget.minAvailable and",
+        lambda s: s.update(disruptionBudget={"minAvailable": 1, "maxUnavailable": 1}),
+    ),
+    ("requests.cpu must not", lambda s: s["resources"].update(requests={"cpu": 2})),
+    ("requests.memory must not", lambda s: s["resources"].update(requests={"memory": "3Gi"})),
+    ("apiKeySecretRef is required", lambda s: s["api"]["auth"].pop("apiKeySecretRef")),
+    ("has no effect while", lambda s: s["api"]["auth"].update(mode="None")),
+    ("key may be left out", _toleration(operator="Equal", value="x")),
+    ("value has no meaning", _toleration(operator="Exists", value="x")),
+    ("tolerationSeconds needs", _toleration(key="gpu", tolerationSeconds=5)),
+    ("podTemplate.labels", lambda s: s["podTemplate"].update(labels={"mlsdm.io/track": "x"})),
+    (
+        "podTemplate.annotations",
+        lambda s: s["podTemplate"].update(annotations={"mlsdm.io/applied-hash": "x"}),
+    ),
+    (
+        "replicas and autoscaling exclude",
+        lambda s: s.update(replicas=3, autoscaling={"minReplicas": 1}),
+    ),
+    ("api.auth is required", lambda s: s.pop("api")),
+]
+
+
+def _broken_rules() -> Iterator[BadSpec]:
+    for message in sorted(rules()):
+        breakers = [change for part, change in _BREAKERS if part in message]
+        assert len(breakers) == 1, f"say in badspecs.py how this rule is broken: {message}"
+        spec = copy.deepcopy(GOOD)
+        breakers[0](spec)
+        yield BadSpec(f"rule: {message}", spec, message, rule=message)
