@@ -39,7 +39,7 @@ ENVOY_VERSION = "1.40.0"
 BUILD_TIMEOUT_SECONDS = 3600.0
 VERSIONS_KEPT = 3
 # Part of every bundle's hash: raise it when the recipe below changes.
-RECIPE = "1"
+RECIPE = "2"
 
 
 def bundle(progress: Progress, name: str, version: str, make: Callable[[Path], None]) -> Path:
@@ -151,7 +151,13 @@ def helper(progress: Progress, name: str) -> Path:
             flags = f"-X k8s.io/component-base/version.gitVersion={version}"
         elif name == "helm":
             version = module_version("helm.sh/helm/v3")
-            flags = f"-X helm.sh/helm/v3/internal/version.version={version}"
+            # Left alone it takes every cluster for Kubernetes 1.20 when it renders without one.
+            major, minor = module_version("k8s.io/kubernetes").lstrip("v").split(".")[:2]
+            chartutil = "helm.sh/helm/v3/pkg/chartutil.k8sVersion"
+            flags = (
+                f"-X helm.sh/helm/v3/internal/version.version={version}"
+                f" -X {chartutil}Major={major} -X {chartutil}Minor={minor}"
+            )
         _go_build(module, folder / name, HELPERS[name], flags)
 
     return bundle(progress, name, _hash(module), make) / name

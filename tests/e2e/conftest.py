@@ -10,7 +10,7 @@ from kube import Kube, eventually
 from system import System, required
 from world import World
 
-GONE_SECONDS = 120.0
+GONE_SECONDS = 60.0
 _FIGURES: dict[str, str] = {}
 
 
@@ -34,9 +34,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     world = getattr(item, "funcargs", {}).get("world")
-    if report.when == "call" and report.failed and isinstance(world, World):
-        if "--- its log" not in str(report.longrepr):
-            report.sections.append(("world", world.dump()))
+    shown = "--- its log" in str(report.longrepr)
+    if report.when == "call" and report.failed and isinstance(world, World) and not shown:
+        report.sections.append(("world", world.dump()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -54,12 +54,11 @@ def kube() -> Iterator[Kube]:
 
 
 @pytest.fixture(scope="session")
-def system(kube: Kube) -> Iterator[System]:
+def system(kube: Kube) -> System:
     """The chart, installed as the tree holds it now; left in place, as a cluster may be kept."""
     installed = System.from_environment(kube)
     installed.install()
-    yield installed
-    _wait_gone(kube)
+    return installed
 
 
 @pytest.fixture(scope="session")
@@ -84,16 +83,11 @@ def world(
         kube.delete("Namespace", "", name)
 
 
-@pytest.fixture(scope="session")
-def wait_gone(kube: Kube) -> None:
-    _wait_gone(kube)
-
-
-def _wait_gone(kube: Kube) -> None:
-    """Wait until the namespaces of modules that ended are really gone."""
-
-    def gone() -> bool:
-        left = kube.list("Namespace", labelSelector="e2e/suite=cognitive")
-        return not [item for item in left if item["metadata"].get("deletionTimestamp")]
-
-    eventually(gone, GONE_SECONDS, "namespaces of tests that ended are gone")
+@pytest.fixture(scope="module")
+def quiet(kube: Kube) -> None:
+    """Given that no engine of another module is still there: the operator is all ours."""
+    eventually(
+        lambda: not kube.list("CognitiveEngine"),
+        GONE_SECONDS,
+        "engines of tests that ended are gone; a rest needs a cluster without any others",
+    )

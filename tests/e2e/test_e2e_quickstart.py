@@ -8,7 +8,7 @@ from system import ROOT
 from world import KEY, World
 
 NAME = "mind"
-SECRET = "mind-api-keys"  # noqa: S105 - a name
+SECRET = "mind-api-keys"
 EXAMPLE = ROOT / "examples" / "quickstart.yaml"
 
 

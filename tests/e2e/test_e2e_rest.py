@@ -7,7 +7,7 @@ from kube import steadily
 from world import World, keyed_spec, open_spec
 
 REST_SECONDS = 60.0
-SECRET = "keys"  # noqa: S105 - a name
+SECRET = "keys"
 NEVER_SCALES = {
     "minReplicas": 1,
     "maxReplicas": 2,
@@ -17,7 +17,7 @@ NEVER_SCALES = {
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.usefixtures("wait_gone")
+@pytest.mark.usefixtures("quiet")
 def test_when_a_minute_passes_then_the_operator_writes_nothing(world: World) -> None:
     # Given: one that is ready, one under an autoscaler, one that waits for a Secret, and one
     # that wants a ServiceMonitor, which is asked for again and again.

@@ -30,8 +30,8 @@ class Write:
     at: str
 
     def __str__(self) -> str:
-        where = f"{self.namespace}/{self.name}"
-        return f"{self.at} {self.user.rpartition(':')[2]} {self.verb} {self.resource} {where} → {self.code}"
+        who, where = self.user.rpartition(":")[2], f"{self.namespace}/{self.name}"
+        return f"{self.at} {who} {self.verb} {self.resource} {where} → {self.code}"
 
 
 class AuditLog:

@@ -16,10 +16,9 @@ UNKNOWN = "notAField"
 
 # Good, and with every optional part present, so that each place can be reached.
 GOOD: Json = {
-    "image": "localhost/engine:1",
     "disruptionBudget": {},
     "api": {"auth": {"apiKeySecretRef": {"name": "keys"}}, "rateLimit": {}},
-    "resources": {"requests": {}, "limits": {}},
+    "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {}},
     "governance": {"moral": {"policy": "homeostatic"}, "rhythm": {}},
     "memory": {"levels": {}},
     "llm": {},

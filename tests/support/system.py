@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "cognitive-engine-operator"
 NAMESPACE = "cognitive-system"
 RELEASE = "cognitive"
-HELM_SECONDS = 240
+HELM_SECONDS = 110
 START_SECONDS = 60.0
 LOG_LINES = 30
 
@@ -67,12 +67,12 @@ class System:
         sets = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
         self._helm(
             "upgrade", "--install", RELEASE, str(CHART), "--create-namespace",
-            *sets, "--wait", f"--timeout={HELM_SECONDS - 60}s",
+            *sets, "--wait", f"--timeout={HELM_SECONDS - 20}s",
         )  # fmt: skip
         self.wait_serving()
 
     def uninstall(self) -> None:
-        self._helm("uninstall", RELEASE, "--wait", f"--timeout={HELM_SECONDS - 60}s")
+        self._helm("uninstall", RELEASE, "--wait", f"--timeout={HELM_SECONDS - 20}s")
 
     def _helm(self, *args: str) -> None:
         command = [*self.helm, *args, "--namespace", NAMESPACE]

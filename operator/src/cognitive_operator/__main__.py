@@ -22,11 +22,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.parse_args(argv)
     try:
         settings = Settings.from_environment()
+        configure_logging(settings.log_level, settings.log_format)
+        asyncio.run(run(settings))
     except SettingsError as fault:
         sys.stderr.write(f"cognitive-operator: {fault}\n")
         return 2
-    configure_logging(settings.log_level, settings.log_format)
-    asyncio.run(run(settings))
     return 0
 
 

@@ -48,6 +48,9 @@ WATCH_STALE_SECONDS: Final = 180.0
 HEARTBEAT_SECONDS: Final = 30.0
 """How often the watch's freshness is measured."""
 
+FIRST_LOOK_SECONDS: Final = 0.5
+"""...and how often until the watch has caught up for the first time."""
+
 DISCOVERY_TTL_SECONDS: Final = 15.0
 """How long an answer about optional kinds is believed."""
 

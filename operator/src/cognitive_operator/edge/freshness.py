@@ -38,7 +38,9 @@ class Freshness:
         self._namespaces = namespaces
         self._monotonic = monotonic
         self._proved_at = monotonic()
-        self._expected: dict[EngineKey, int] = {}
+        self._expected: dict[EngineKey, int] | None = None
+        self.seen = False
+        """Whether everything listed once has come through the watch."""
 
     @property
     def age(self) -> float:
@@ -51,27 +53,36 @@ class Freshness:
         return self.age > limits.WATCH_STALE_SECONDS
 
     async def serve(self) -> None:
-        """Measure until cancelled."""
+        """Measure until cancelled; in quick succession until the watch has caught up once."""
         while True:
             await self.measure()
             WATCH_AGE.set(self.age)
-            await asyncio.sleep(limits.HEARTBEAT_SECONDS)
+            await asyncio.sleep(
+                limits.HEARTBEAT_SECONDS if self.seen else limits.FIRST_LOOK_SECONDS
+            )
 
     async def measure(self) -> None:
         """Compare the cache with what the list said a round ago, then list again."""
-        late = [key for key, version in self._expected.items() if self._behind(key, version)]
+        before = self._expected
         try:
             self._expected = await self._list()
         except APIError as fault:
-            # No list, no proof: an API server that is away says nothing about our watch.
+            # No list, no verdict: an API server that is away says nothing about our watch.
             log.warning("freshness_unknown", why=str(fault))
             self._proved_at = self._monotonic()
             return
-        still = [key for key in late if key in self._expected]
-        if not still:
+        if before is None:
+            return
+        late = [
+            key
+            for key, version in before.items()
+            if key in self._expected and self._behind(key, version)
+        ]
+        if not late:
             self._proved_at = self._monotonic()
-        else:
-            log.error("watch_behind", objects=len(still), age_seconds=round(self.age))
+            self.seen = True
+        elif self.seen:
+            log.error("watch_behind", objects=len(late), age_seconds=round(self.age))
 
     def _behind(self, key: EngineKey, version: int) -> bool:
         body = self._cache.engine(key)

@@ -17,13 +17,15 @@ from .gate import Gate
 _BACKOFFS = (1, 2, 4, 8, 16, *[30] * 40)
 
 
-def build_registry(cache: Cache, gate: Gate) -> kopf.OperatorRegistry:
+def build_registry(cache: Cache, gate: Gate, *, namespaced: bool) -> kopf.OperatorRegistry:
     """Return the handlers: they feed the cache, trigger the gate, and decide nothing."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=registry)
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         _configure(settings)
+        # Rights over a few namespaces do not include looking at the cluster's kinds.
+        settings.scanning.disabled = namespaced
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:

@@ -1,6 +1,6 @@
 """HTTP for the kubelet and for Prometheus."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -10,9 +10,7 @@ from .freshness import Freshness
 
 
 @asynccontextmanager
-async def serving(
-    freshness: Freshness, ready: Callable[[], bool], probe_port: int, metrics_port: int
-) -> AsyncIterator[None]:
+async def serving(freshness: Freshness, probe_port: int, metrics_port: int) -> AsyncIterator[None]:
     """Serve /livez and /readyz on one port, /metrics on another, while the block runs."""
 
     async def livez(_: web.Request) -> web.Response:
@@ -21,7 +19,9 @@ async def serving(
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n") if ready() else web.Response(status=503, text="starting\n")
+        if freshness.seen:
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="the watch has not caught up yet\n")
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

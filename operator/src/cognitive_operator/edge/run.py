@@ -1,20 +1,21 @@
 """Puts the rooms together and runs them until a signal comes."""
 
 import asyncio
-import threading
 from typing import Any, cast
 
 import kopf
 import structlog
 
-from ..adapters.api import API
+from cognitive_api import identity
+
+from ..adapters.api import API, NotFound
 from ..adapters.apply import Writer
 from ..adapters.cache import Cache
 from ..adapters.clock import Clock
 from ..adapters.cluster import Cluster
 from ..adapters.events import Events
 from ..reconcile import Reconciler
-from ..settings import Settings
+from ..settings import Settings, SettingsError
 from .freshness import Freshness
 from .gate import Gate
 from .handlers import build_registry
@@ -23,13 +24,15 @@ from .probes import serving
 log = structlog.get_logger("cognitive_operator")
 
 
-async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
-    """Run the operator; returns after SIGTERM or SIGINT, or when `stop` is set.
+async def run(settings: Settings) -> None:
+    """Run the operator; returns after SIGTERM or SIGINT.
 
     Raises:
+        SettingsError: the cluster lacks the kind that is to be watched.
         Exception: whatever ended a part that must not end; the process is to be restarted.
     """
     api = await API.connect()
+    await _require_kind(api)
     cache, clock = Cache(), Clock()
     reconciler = Reconciler(
         cache,
@@ -40,19 +43,16 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
     )
     gate = Gate(reconciler.run)
     freshness = Freshness(api, cache, settings.namespaces)
-    started = threading.Event()
     framework = kopf.operator(
-        registry=build_registry(cache, gate),
+        registry=build_registry(cache, gate, namespaced=bool(settings.namespaces)),
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
         standalone=True,
         # Left to itself the framework asks for the user's name, and a numeric user has none.
         identity=cast(Any, settings.instance),
-        stop_flag=stop,
-        ready_flag=started,
     )
     try:
-        async with serving(freshness, started.is_set, settings.probe_port, settings.metrics_port):
+        async with serving(freshness, settings.probe_port, settings.metrics_port):
             log.info("started", namespaces=list(settings.namespaces) or "all")
             tasks = {
                 asyncio.create_task(framework, name="framework"),
@@ -68,3 +68,14 @@ async def run(settings: Settings, stop: asyncio.Event | None = None) -> None:
             log.info("stopped")
     finally:
         await api.close()
+
+
+async def _require_kind(api: API) -> None:
+    """Without its own kind there is nothing to watch: better to end with a sentence and return."""
+    try:
+        await api.get(f"/apis/{identity.API_VERSION}")
+    except NotFound as fault:
+        await api.close()
+        raise SettingsError(
+            f"the cluster does not know {identity.KIND} ({identity.API_VERSION}): install its CRD"
+        ) from fault

@@ -1,0 +1,134 @@
+"""The models and the API server judge alike: what one accepts, the other accepts."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from cognitive_api import identity
+from cognitive_api.engine_config import RateLimitSettings
+from cognitive_api.governance import LevelSettings, MemorySettings, MoralSettings, RhythmSettings
+from cognitive_operator.adapters.api import API, Refused
+
+# Values on, beside and far from the bounds; the wrong type now and then.
+UNITS = st.sampled_from([-0.1, 0.0, 0.05, 0.3, 0.5, 0.9, 1.0, 1.1, "0.5", True])
+COUNTS = st.sampled_from([-1, 0, 1, 2, 20, 21, 100, 101, 4096, 4097, 1000000, 1000001, 1.5, "3"])
+
+BLOCKS: dict[str, tuple[type[BaseModel], tuple[str, ...], st.SearchStrategy[Any]]] = {
+    "moral": (
+        MoralSettings,
+        ("governance", "moral"),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "policy": st.sampled_from(["evidence", "homeostatic", "Evidence", ""]),
+                "scorer": st.sampled_from(["caller", "lexicon", "nobody"]),
+                "initialThreshold": UNITS,
+                "minThreshold": UNITS,
+                "maxThreshold": UNITS,
+                "emaAlpha": UNITS,
+                "targetAcceptRate": UNITS,
+            },
+        ),
+    ),
+    "rhythm": (
+        RhythmSettings,
+        ("governance", "rhythm"),
+        st.fixed_dictionaries(
+            {},
+            optional={"wakeDuration": COUNTS, "sleepDuration": COUNTS, "maxSleepSeconds": COUNTS},
+        ),
+    ),
+    "memory": (
+        MemorySettings,
+        ("memory",),
+        st.fixed_dictionaries(
+            {}, optional={"dimension": COUNTS, "capacity": COUNTS, "topK": COUNTS}
+        ),
+    ),
+    "levels": (
+        LevelSettings,
+        ("memory", "levels"),
+        st.fixed_dictionaries(
+            {}, optional={"lambdaL1": UNITS, "lambdaL2": UNITS, "lambdaL3": UNITS, "thetaL1": UNITS}
+        ),
+    ),
+    "rateLimit": (
+        RateLimitSettings,
+        ("api", "rateLimit"),
+        st.fixed_dictionaries({}, optional={"requestsPerSecond": COUNTS, "burst": COUNTS}),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[asyncio.Runner, API]]:
+    with asyncio.Runner() as runner:
+        api = runner.run(API.connect())
+        yield runner, api
+        runner.run(api.close())
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_judged_alike(block: str, server: tuple[asyncio.Runner, API]) -> None:
+    model, path, values = BLOCKS[block]
+    runner, api = server
+    verdicts: set[bool] = set()
+
+    @settings(
+        max_examples=60,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(values)
+    def judged(value: dict[str, Any]) -> None:
+        mine, theirs = accepted_by_model(model, value), runner.run(accepted(api, path, value))
+        assert mine == theirs, f"model accepts: {mine}, API server accepts: {theirs}"
+        verdicts.add(mine)
+
+    judged()
+    assert verdicts == {True, False}, "only one verdict was ever tried"
+
+
+def accepted_by_model(model: type[BaseModel], value: dict[str, Any]) -> bool:
+    try:
+        # The API server never turns "3" into 3.
+        model.model_validate_json(_json(value), strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+async def accepted(api: API, path: tuple[str, ...], value: dict[str, Any]) -> bool:
+    spec: dict[str, Any] = {"api": {"auth": {"mode": "None"}}}
+    inner = spec
+    for name in path[:-1]:
+        inner = inner.setdefault(name, {})
+    inner[path[-1]] = value
+    manifest = {
+        "apiVersion": identity.API_VERSION,
+        "kind": identity.KIND,
+        "metadata": {"generateName": "judged-"},
+        "spec": spec,
+    }
+    try:
+        await api._request(
+            "POST",
+            f"/apis/{identity.API_VERSION}/namespaces/default/{identity.PLURAL}",
+            manifest,
+            query={"dryRun": "All", "fieldValidation": "Strict"},
+        )
+    except Refused:
+        return False
+    return True
+
+
+def _json(value: dict[str, Any]) -> str:
+
+    return json.dumps(value)
