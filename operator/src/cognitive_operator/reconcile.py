@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from cognitive_api.cognitive_engine import CognitiveEngineSpec
 from cognitive_api.conditions import Reason
 
-from .adapters.api import APIError, NotFound, Refused
+from .adapters.api import APIError, Ending, NotFound, Refused
 from .adapters.apply import Writer
 from .adapters.cache import Cache, EngineKey
 from .adapters.clock import Clock
@@ -77,6 +77,9 @@ class Reconciler:
                 # Judge what the writes made, not what they found.
                 observed = await self._cluster.observe(engine)
                 decided = plan(engine, observed)
+        except Ending:
+            # The engine goes with its namespace; its deletion will be the next we hear of it.
+            return limits.RESYNC_SECONDS
         except APIError as fault:
             await self._report_blocked(body, _failure(fault))
             raise PassFailed(str(fault)) from fault
@@ -89,6 +92,8 @@ class Reconciler:
         failure = None
         try:
             await self._writer.carry_out(decided, engine.namespace)
+        except Ending:
+            raise
         except APIError as fault:
             failure = _failure(fault)
         log.info(
@@ -122,6 +127,8 @@ class Reconciler:
             log.info("transition", namespace=key.namespace, name=key.name, reason=transition.reason)
             try:
                 await self._events.post(engine.namespace, engine.name, engine.uid, transition)
+            except Ending:
+                return
             except APIError as fault:
                 # The condition already says it; an Event is only its echo.
                 log.warning("event_lost", namespace=key.namespace, name=key.name, why=str(fault))

@@ -84,3 +84,16 @@ def test_who_owns_the_number_of_pods_is_read_from_managed_fields() -> None:
     child = cache.children_of("uid-mind")[ChildKey("Service", "mind")]
     assert child.owns_replicas
     assert "managedFields" not in child.manifest["metadata"]
+
+
+def test_a_polled_list_is_the_truth_of_its_kind_and_place() -> None:
+    cache = Cache()
+    cache.put_child(service(1))
+    other = service(1)
+    other["metadata"] |= {"name": "b", "uid": "s-2"}
+    assert cache.replace_kind("Service", "", [service(1), other]) == {OWNER}
+    assert cache.replace_kind("Service", "", [service(1), other]) == set()
+    assert cache.replace_kind("Service", "elsewhere", []) == set()
+    assert cache.replace_kind("ConfigMap", "", []) == set()
+    assert cache.replace_kind("Service", "team", [service(2)]) == {OWNER}
+    assert set(cache.children_of("uid-mind")) == {ChildKey("Service", "mind")}

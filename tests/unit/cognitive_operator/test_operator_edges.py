@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cognitive_operator.__main__ import main
-from cognitive_operator.adapters.api import APIError, NotFound, Refused, Unavailable, _judge
+from cognitive_operator.adapters.api import APIError, Ending, NotFound, Refused, Unavailable, _judge
 from cognitive_operator.adapters.cluster import fault_of
 from cognitive_operator.settings import Settings, SettingsError
 
@@ -48,6 +48,7 @@ def test_the_command_ends_with_a_sentence(
         (404, b"404 page not found", NotFound),
         (403, b'{"message": "no"}', Refused),
         (409, b'{"message": "conflict"}', Refused),
+        (403, b'{"details": {"causes": [{"reason": "NamespaceTerminating"}]}}', Ending),
         (422, b'{"message": "invalid"}', Refused),
         (401, b'{"message": "token"}', Unavailable),
         (429, b'{"message": "slow down"}', Unavailable),

@@ -9,18 +9,20 @@ APIError
 import asyncio
 import json
 import ssl
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import client, config
 
-from ..domain.limits import MESSAGE_MAX, REQUEST_TIMEOUT_SECONDS
+from ..domain.limits import MESSAGE_MAX, PAGE, REQUEST_TIMEOUT_SECONDS
 
 Json = dict[str, Any]
 
 APPLY_PATCH = "application/apply-patch+yaml"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class APIError(Exception):
@@ -33,6 +35,10 @@ class NotFound(APIError):
 
 class Refused(APIError):
     """The server will not do it; asking again changes nothing by itself."""
+
+
+class Ending(Refused):
+    """The namespace is being deleted: nothing can be made in it any more."""
 
 
 class Unavailable(APIError):
@@ -65,6 +71,21 @@ class API:
     async def get(self, path: str, accept: str = "application/json", **query: str) -> Json:
         """Read one object or one collection."""
         return await self._request("GET", path, accept=accept, query=query)
+
+    async def list(
+        self, path: str, accept: str = "application/json", **query: str
+    ) -> AsyncIterator[Json]:
+        """Read all items of a collection, page by page."""
+        more = ""
+        while True:
+            paging = {"limit": str(PAGE), **({"continue": more} if more else {})}
+            page = await self.get(path, accept, **query, **paging)
+            # An empty list of metadata comes as null.
+            for item in page.get("items") or ():
+                yield item
+            more = (page.get("metadata") or {}).get("continue", "")
+            if not more:
+                return
 
     async def apply(self, path: str, manifest: Json, manager: str) -> Json:
         """Server-side apply, taking fields over from whoever holds them."""
@@ -134,4 +155,7 @@ def _judge(act: str, status: int, raw: bytes) -> Json:
     if status == 429 or status >= 500 or status == 401:
         # A token may have been rotated under us, so 401 is worth another try.
         raise Unavailable(said)
+    causes = (answer.get("details") or {}).get("causes") or ()
+    if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+        raise Ending(said)
     raise Refused(said)

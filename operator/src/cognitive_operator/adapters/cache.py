@@ -4,7 +4,7 @@ Fed by events and by the answers to our own writes; read by every pass. Bounded 
 the cluster: a deleted object leaves at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -80,6 +80,26 @@ class Cache:
             self._forget(place)
         return _owner_key(body) or (_owner_key(before.manifest) if before else None)
 
+    def replace_kind(
+        self, kind: str, namespace: str, bodies: Iterable[Mapping[str, Any]]
+    ) -> set[EngineKey]:
+        """Take a whole list of one kind (of one namespace, or of all: empty) for the truth.
+
+        Returns:
+            The owners of what differs from before.
+        """
+        touched: set[EngineKey | None] = set()
+        listed = {_place(body): body for body in bodies}
+        for place, child in list(self._children.items()):
+            inside = place[1].kind == kind and namespace in {"", place[0]}
+            if inside and place not in listed:
+                touched.add(self.drop_child(child.manifest))
+        for place, body in listed.items():
+            before = self._children.get(place)
+            if before is None or _version(before.manifest) != _version(body):
+                touched.add(self.put_child(body))
+        return {key for key in touched if key is not None}
+
     def drop_pruned(self, namespace: str, key: ChildKey) -> None:
         """Forget a child that we deleted ourselves."""
         self._forget((namespace, key))
@@ -117,6 +137,10 @@ def _older(body: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
     if known is None or body["metadata"]["uid"] != known["metadata"]["uid"]:
         return False
     return int(body["metadata"]["resourceVersion"]) < int(known["metadata"]["resourceVersion"])
+
+
+def _version(body: Mapping[str, Any]) -> tuple[str, str]:
+    return body["metadata"]["uid"], body["metadata"]["resourceVersion"]
 
 
 def _same_uid(body: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:

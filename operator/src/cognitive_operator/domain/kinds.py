@@ -20,11 +20,12 @@ class Kind:
         """Return `group/version`, or the version alone for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    def path(self, namespace: str, name: str = "") -> str:
-        """Return the URL path of the collection or of one object."""
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """Return the URL path of one object, of a namespace's collection, or of all."""
         root = f"/apis/{self.group}" if self.group else "/api"
+        place = f"/namespaces/{namespace}" if namespace else ""
         tail = f"/{name}" if name else ""
-        return f"{root}/{self.version}/namespaces/{namespace}/{self.plural}{tail}"
+        return f"{root}/{self.version}{place}/{self.plural}{tail}"
 
 
 SERVICE_ACCOUNT: Final = Kind("ServiceAccount", "", "v1", "serviceaccounts")
@@ -39,4 +40,6 @@ SERVICE_MONITOR: Final = Kind(
 
 # In the order of writing: what pods need comes before the pods.
 ALL: Final = (SERVICE_ACCOUNT, CONFIG_MAP, SERVICE, DEPLOYMENT, PDB, HPA, SERVICE_MONITOR)
+WATCHED: Final = tuple(kind for kind in ALL if not kind.optional)
+POLLED: Final = tuple(kind for kind in ALL if kind.optional)
 BY_NAME: Final = {kind.name: kind for kind in ALL}

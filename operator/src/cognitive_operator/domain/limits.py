@@ -51,7 +51,13 @@ HEARTBEAT_SECONDS: Final = 30.0
 FIRST_LOOK_SECONDS: Final = 0.5
 """...and how often until the watch has caught up for the first time."""
 
-DISCOVERY_TTL_SECONDS: Final = 15.0
+OPTIONAL_POLL_SECONDS: Final = 5.0
+"""Kinds that may be missing are listed this often instead of being watched."""
+
+PAGE: Final = 500
+"""Objects asked for in one page of a list."""
+
+DISCOVERY_TTL_SECONDS: Final = 5.0
 """How long an answer about optional kinds is believed."""
 
 assert BACKOFF_FIRST_SECONDS < BACKOFF_LAST_SECONDS <= RESYNC_SECONDS

@@ -13,14 +13,12 @@ import structlog
 
 from cognitive_api import identity
 
-from ..adapters.api import API, METADATA_ONLY, APIError
+from ..adapters.api import API, METADATA_LIST, APIError
 from ..adapters.cache import Cache, EngineKey
 from ..domain import limits
 from ..telemetry import WATCH_AGE
 
 log = structlog.get_logger("cognitive_operator.freshness")
-
-PAGE = 500
 
 
 class Freshness:
@@ -89,23 +87,12 @@ class Freshness:
         return body is None or int(body["metadata"]["resourceVersion"]) < version
 
     async def _list(self) -> dict[EngineKey, int]:
-        paths = [f"namespaces/{name}/{identity.PLURAL}" for name in self._namespaces]
         found: dict[EngineKey, int] = {}
-        for path in paths or [identity.PLURAL]:
-            more = ""
-            while True:
-                query = {"limit": str(PAGE), **({"continue": more} if more else {})}
-                page = await self._api.get(
-                    f"/apis/{identity.API_VERSION}/{path}", accept=_LIST_METADATA_ONLY, **query
-                )
-                for item in page.get("items") or ():
-                    meta = item["metadata"]
-                    key = EngineKey(meta["namespace"], meta["name"])
-                    found[key] = int(meta["resourceVersion"])
-                more = page["metadata"].get("continue", "")
-                if not more:
-                    break
+        for namespace in self._namespaces or ("",):
+            place = f"namespaces/{namespace}/" if namespace else ""
+            path = f"/apis/{identity.API_VERSION}/{place}{identity.PLURAL}"
+            async for item in self._api.list(path, METADATA_LIST):
+                meta = item["metadata"]
+                key = EngineKey(meta["namespace"], meta["name"])
+                found[key] = int(meta["resourceVersion"])
         return found
-
-
-_LIST_METADATA_ONLY = METADATA_ONLY.replace("PartialObjectMetadata", "PartialObjectMetadataList")

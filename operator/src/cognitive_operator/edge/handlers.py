@@ -9,7 +9,7 @@ from cognitive_api import identity
 
 from ..adapters.cache import Cache
 from ..domain import labels
-from ..domain.kinds import ALL, Kind
+from ..domain.kinds import WATCHED, Kind
 from .gate import Gate
 
 # Retries of the framework's own reads and watches. Past the last one it ends the process, and a
@@ -37,7 +37,7 @@ def build_registry(cache: Cache, gate: Gate, *, namespaced: bool) -> kopf.Operat
         deleted = event["type"] == "DELETED"
         gate.trigger(cache.drop_engine(body) if deleted else cache.put_engine(body))
 
-    for kind in ALL:
+    for kind in WATCHED:
         _watch_children(registry, cache, gate, kind)
     return registry
 
@@ -71,7 +71,7 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _BACKOFFS
     settings.process.ultimate_exiting_timeout = 20
-    for kind in ALL:
+    for kind in WATCHED:
         # Filtered by the server: an object that loses the label arrives as deleted.
         settings.watching.label_selectors[kind.group, kind.version, kind.plural] = (
             labels.MANAGED_SELECTOR

@@ -19,6 +19,7 @@ from ..settings import Settings, SettingsError
 from .freshness import Freshness
 from .gate import Gate
 from .handlers import build_registry
+from .poller import poll_optional_kinds
 from .probes import serving
 
 log = structlog.get_logger("cognitive_operator")
@@ -58,6 +59,9 @@ async def run(settings: Settings) -> None:
                 asyncio.create_task(framework, name="framework"),
                 asyncio.create_task(gate.serve(), name="gate"),
                 asyncio.create_task(freshness.serve(), name="freshness"),
+                asyncio.create_task(
+                    poll_optional_kinds(api, cache, gate, settings.namespaces), name="poller"
+                ),
             }
             done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in rest:
