@@ -80,6 +80,8 @@ def world(
         with Ways(kube) as ways:
             yield World(kube, system, ways, name, figures)
     finally:
+        # Engines first: a namespace lets go of them only after all pods have ended.
+        kube.request("DELETE", kube.path("CognitiveEngine", name))
         kube.delete("Namespace", "", name)
 
 
@@ -87,7 +89,7 @@ def world(
 def quiet(kube: Kube) -> None:
     """Given that no engine of another module is still there: the operator is all ours."""
     eventually(
-        lambda: not kube.list("CognitiveEngine"),
+        lambda: not kube.items("CognitiveEngine"),
         GONE_SECONDS,
         "engines of tests that ended are gone; a rest needs a cluster without any others",
     )

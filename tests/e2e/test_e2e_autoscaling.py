@@ -51,7 +51,7 @@ def test_when_load_comes_and_goes_then_pods_are_added_and_removed(world: World) 
         )
         report = traffic.stop()
     world.figures["scaled out 1 → 3, seconds"] = f"{seconds:.0f}"
-    world.figures["requests while scaling out"] = f"{report['failed']} of {report['sent']} failed"
+    world.figures["requests while scaling out"] = traffic.summary(report)
     assert report["failed"] == 0, report["faults"]
     world.wait_condition(name, "Ready", "True")
 

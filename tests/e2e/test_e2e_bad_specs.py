@@ -65,9 +65,11 @@ def test_when_each_is_applied_over_the_good_one_then_that_keeps_running(good: Wo
 
 
 def test_when_all_were_refused_then_nothing_was_made(good: World) -> None:
-    names = {body["metadata"]["name"] for body in good.kube.list("CognitiveEngine", good.namespace)}
+    names = {
+        body["metadata"]["name"] for body in good.kube.items("CognitiveEngine", good.namespace)
+    }
     assert names == {GOOD_NAME}
     assert {
         item["metadata"]["labels"].get("app.kubernetes.io/instance")
-        for item in good.kube.list("Deployment", good.namespace)
+        for item in good.kube.items("Deployment", good.namespace)
     } == {GOOD_NAME}

@@ -1,5 +1,7 @@
 """Given engines with every kind of child, when they are deleted, then nothing is left."""
 
+from dataclasses import replace
+
 import pytest
 
 from world import World, open_spec
@@ -36,3 +38,29 @@ def test_when_engines_are_deleted_then_nothing_is_left(world: World) -> None:
         lambda: _everything(world) <= before, "nothing is left of the engines", GONE_SECONDS
     )
     world.figures["engine deleted, seconds until nothing is left"] = f"{seconds:.1f}"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_when_the_namespace_is_deleted_then_it_goes_and_the_operator_serves_on(
+    world: World,
+) -> None:
+    name = f"{world.namespace}-gone"
+    labels = {"e2e/suite": "cognitive"}
+    world.kube.create({"kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    there = replace(world, namespace=name)
+    there.create("fixed", open_spec(replicas=1))
+    there.wait_ready("fixed")
+    operator, since = world.system.incarnations(), world.system.audit.mark()
+
+    world.kube.delete("Namespace", "", name)
+
+    seconds = there.eventually(
+        lambda: world.kube.find("Namespace", "", name) is None, "the namespace is gone", 120
+    )
+    tried = world.system.audit.writes(since, world.system.user_prefix, name)
+    world.figures["namespace deleted, seconds until gone"] = f"{seconds:.1f}"
+    world.figures["writes tried meanwhile"] = str(len(tried))
+    assert world.system.incarnations() == operator
+    world.create("after", open_spec(replicas=1))
+    world.wait_ready("after")

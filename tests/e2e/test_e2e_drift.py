@@ -1,6 +1,7 @@
 """Given settled engines, when somebody changes a child by hand, then it is put back soon."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ EDITS: dict[str, list[tuple[str, Any]]] = {
     "ConfigMap": [("label", {"metadata": {"labels": {"app.kubernetes.io/part-of": "other"}}})],
     "Service": [
         ("selector", {"spec": {"selector": {"app.kubernetes.io/instance": "other"}}}),
+        # Atomic for the API server: whoever adds a label to a selector takes the pods away.
+        ("selector narrowed", {"spec": {"selector": {"example.com/more": "x"}}}),
         ("affinity", {"spec": {"sessionAffinity": "None", "sessionAffinityConfig": None}}),
     ],
     "Deployment": [
@@ -35,7 +38,13 @@ EDITS: dict[str, list[tuple[str, Any]]] = {
             ],
         ),
     ],
-    "PodDisruptionBudget": [("bound", {"spec": {"minAvailable": 0}})],
+    "PodDisruptionBudget": [
+        ("bound", {"spec": {"minAvailable": 0}}),
+        (
+            "selector narrowed",
+            {"spec": {"selector": {"matchLabels": {"example.com/more": "x"}}}},
+        ),
+    ],
     "HorizontalPodAutoscaler": [("ceiling", {"spec": {"maxReplicas": 9}})],
 }
 HEADS: list[tuple[str, Any]] = [
@@ -50,15 +59,23 @@ CASES = [
 ]
 
 
+@dataclass(frozen=True)
+class Settled:
+    """Engines at rest, and what their children are then."""
+
+    world: World
+    wanted: dict[str, Json]
+
+
 @pytest.fixture(scope="module")
-def settled(world: World) -> World:
+def settled(world: World) -> Settled:
     """Given one engine of fixed size and one under an autoscaler."""
     limits = {"targetCPUUtilizationPercent": 1000, "targetMemoryUtilizationPercent": 1000}
     world.create(FIXED, open_spec(replicas=2))
     world.create(ELASTIC, open_spec(autoscaling={"minReplicas": 1, "maxReplicas": 2, **limits}))
     world.wait_ready(FIXED)
     world.wait_ready(ELASTIC)
-    return world
+    return Settled(world, {kind: _ours(_child(world, kind)) for kind in CHILD_KINDS})
 
 
 def _child(world: World, kind: str) -> Json:
@@ -91,7 +108,7 @@ def _ours(body: Json) -> Json:
     }
 
 
-def _timed(world: World, kind: str, same: Callable[[], bool], what: str) -> None:
+def _timed(world: World, same: Callable[[], bool], what: str) -> None:
     seconds = world.eventually(same, what)
     worst = max(seconds, float(world.figures.get("drift undone, worst seconds", "0")))
     world.figures["drift undone, worst seconds"] = f"{worst:.1f}"
@@ -100,39 +117,42 @@ def _timed(world: World, kind: str, same: Callable[[], bool], what: str) -> None
 
 @pytest.mark.parametrize(("kind", "change"), CASES)
 def test_when_a_child_is_edited_then_it_is_undone_and_foreign_notes_stay(
-    settled: World, kind: str, change: Any
+    settled: Settled, kind: str, change: Any
 ) -> None:
+    world, wanted = settled.world, settled.wanted[kind]
     note = {"metadata": {"annotations": NOTE}}
-    name = _child(settled, kind)["metadata"]["name"]
-    before = settled.kube.patch(kind, settled.namespace, name, note)
-    edited = settled.kube.patch(kind, settled.namespace, name, change)
-    assert _ours(edited) != _ours(before), "the edit changed nothing: it proves nothing"
+    name = _child(world, kind)["metadata"]["name"]
+    before = world.kube.patch(kind, world.namespace, name, note)
+    edited = world.kube.patch(kind, world.namespace, name, change)
+    assert _ours(edited) != wanted, "the edit changed nothing: it proves nothing"
 
     _timed(
-        settled,
-        kind,
-        lambda: _ours(_child(settled, kind)) == _ours(before),
+        world,
+        lambda: _ours(_child(world, kind)) == wanted,
         f"the edit of {kind} {name} is undone",
     )
-    after = _child(settled, kind)["metadata"]
+    after = _child(world, kind)["metadata"]
     assert after["uid"] == before["metadata"]["uid"]
     assert NOTE.items() <= after["annotations"].items()
 
 
 @pytest.mark.parametrize("kind", CHILD_KINDS)
-def test_when_a_child_is_deleted_then_it_is_back(settled: World, kind: str) -> None:
-    before = _child(settled, kind)
-    settled.kube.delete(kind, settled.namespace, before["metadata"]["name"])
+def test_when_a_child_is_deleted_then_it_is_back(settled: Settled, kind: str) -> None:
+    world, wanted = settled.world, settled.wanted[kind]
+    before = _child(world, kind)["metadata"]
+    world.kube.delete(kind, world.namespace, before["name"])
 
     def back() -> bool:
-        now = _child(settled, kind)
-        return now["metadata"]["uid"] != before["metadata"]["uid"] and _ours(now) == _ours(before)
+        now = _child(world, kind)
+        uid: str = now["metadata"]["uid"]
+        return uid != before["uid"] and _ours(now) == wanted
 
-    _timed(settled, kind, back, f"a deleted {kind} is back")
+    _timed(world, back, f"a deleted {kind} is back")
 
 
-def test_when_all_was_put_back_then_both_engines_are_ready(settled: World) -> None:
-    settled.wait_ready(FIXED)
-    settled.wait_ready(ELASTIC)
-    with settled.client(FIXED) as client:
+def test_when_all_was_put_back_then_both_engines_are_ready(settled: Settled) -> None:
+    world = settled.world
+    world.wait_ready(FIXED)
+    world.wait_ready(ELASTIC)
+    with world.client(FIXED) as client:
         assert client.generate("still there?")["accepted"]

@@ -103,6 +103,21 @@ def test_when_a_good_body_arrives_then_the_digest_does_change(client: EngineClie
     assert client.state()["state_digest"] != before
 
 
+def test_when_an_unannounced_body_grows_too_large_then_it_is_cut_off(client: EngineClient) -> None:
+    before = client.state()["state_digest"]
+
+    def chunks() -> Iterator[bytes]:
+        yield b'{"moral_value": 0.9, "prompt": "'
+        for _ in range(2 * BODY_BYTES_MAX // 1024):
+            yield b"x" * 1024
+        yield b'"}'
+
+    answer = client.post_chunks("/v1/generate", chunks())
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert client.state()["state_digest"] == before
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/v1/generate", 405), ("GET", "/nowhere", 404), ("POST", "/v1/state", 405)],

@@ -10,7 +10,6 @@ NEW_KEY = "fedcba9876543210-new"
 ROTATION_SECONDS = 120.0
 
 
-@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_when_the_secret_changes_then_the_new_key_opens_and_the_old_one_does_not(
     world: World,

@@ -12,7 +12,7 @@ MINE = {"e2e/suite": "cognitive"}
 CRD_NAME = "servicemonitors.monitoring.coreos.com"
 SETTLE_SECONDS = 30.0
 
-# The published kind's names; its schema does not matter here.
+# The published kind's names, and of its schema the part that decides who owns what.
 CRD: Json = {
     "kind": "CustomResourceDefinition",
     "metadata": {"name": CRD_NAME, "labels": MINE},
@@ -37,6 +37,13 @@ CRD: Json = {
                             "spec": {
                                 "type": "object",
                                 "x-kubernetes-preserve-unknown-fields": True,
+                                "properties": {
+                                    "selector": {
+                                        "type": "object",
+                                        "x-kubernetes-preserve-unknown-fields": True,
+                                        "x-kubernetes-map-type": "atomic",
+                                    }
+                                },
                             }
                         },
                     }
@@ -100,9 +107,8 @@ def test_when_the_kind_is_missing_then_a_condition_says_so_and_it_follows_by_its
 def test_when_a_monitor_is_tampered_with_then_it_is_put_back(without_kind: World) -> None:
     world = without_kind
     before = world.child("ServiceMonitor", NAME)["spec"]
-    world.kube.patch(
-        "ServiceMonitor", world.namespace, NAME, {"spec": {"selector": {"matchLabels": {"a": "b"}}}}
-    )
+    edit = {"spec": {"endpoints": [{"port": "other"}]}}
+    world.kube.patch("ServiceMonitor", world.namespace, NAME, edit)
     world.eventually(
         lambda: world.child("ServiceMonitor", NAME)["spec"] == before,
         "the edit is undone",

@@ -1,7 +1,7 @@
 """Given a first reconcile, when the operator dies right after a child appears, then it goes on.
 
-SIGKILL, at the moment the watch tells of the child; a crash between any two chosen writes is
-proved in process by tests/apiserver.
+Killed at the moment the watch tells of the child, which is about that write or a few later ones; a
+crash between any two chosen writes is proved in process by tests/apiserver.
 """
 
 import time
@@ -49,11 +49,12 @@ def test_when_killed_after_a_child_appears_then_each_child_is_made_once(
         # An autoscaler, so that every kind has its turn.
         world.create(name, open_spec(autoscaling=ELASTIC))
         world.eventually(lambda: deaths, f"the first {kind} appears")
-    assert killer.processes, "the operator's process is not visible from here"
-    world.eventually(killer.dead, "the operator that was killed is dead", 2)
+    world.eventually(killer.dead, "the operator that was killed is dead")
+    how = "SIGKILL" if killer.processes else "forced deletion"
 
     world.wait_ready(name)
-    world.figures[f"killed after {kind}, seconds to ready"] = f"{time.monotonic() - deaths[0]:.1f}"
+    seconds = time.monotonic() - deaths[0]
+    world.figures[f"{how} after {kind}, seconds to ready"] = f"{seconds:.1f}"
     assert world.system.incarnations().isdisjoint(before)
     made: dict[str, int] = {}
     for write in audit.writes(since, world.system.user_prefix, world.namespace):

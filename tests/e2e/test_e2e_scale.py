@@ -60,7 +60,7 @@ def test_when_scaled_by_kubectl_then_that_many_pods_serve(
         "GET", world.kube.path("CognitiveEngine", world.namespace, NAME, "scale")
     )
     assert scale["status"]["replicas"] == replicas
-    selected = world.kube.list("Pod", world.namespace, labelSelector=scale["status"]["selector"])
+    selected = world.kube.items("Pod", world.namespace, labelSelector=scale["status"]["selector"])
     running = [pod for pod in selected if not pod["metadata"].get("deletionTimestamp")]
     assert len(running) == replicas
 
@@ -71,7 +71,7 @@ def test_when_it_has_settled_then_each_transition_made_one_event(
     uid = world.engine(NAME)["metadata"]["uid"]
 
     def told() -> bool:
-        events = world.kube.list(
+        events = world.kube.items(
             "Event", world.namespace, fieldSelector=f"involvedObject.uid={uid}"
         )
         events.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))

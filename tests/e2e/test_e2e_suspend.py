@@ -25,9 +25,9 @@ def test_when_suspended_then_drift_stays_and_when_resumed_it_is_undone(world: Wo
     world.wait_condition(NAME, "Suspended", "True", "SuspendedBySpec")
 
     def as_drifted() -> bool:
-        service = world.child("Service", NAME)
+        affinity: str = world.child("Service", NAME)["spec"]["sessionAffinity"]
         return (
-            service["spec"]["sessionAffinity"] == "None"
+            affinity == "None"
             and world.of("PodDisruptionBudget", NAME) == []
             and world.pod_starts(NAME) == pods
         )

@@ -7,8 +7,9 @@ addresses; elsewhere a `kubectl port-forward` stands in between.
 import re
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import httpx2
@@ -16,7 +17,7 @@ import httpx2
 from kube import Json, Kube
 
 REQUEST_SECONDS = 15.0
-ROUTE_SECONDS = 2.0
+ROUTE_SECONDS = 8.0
 
 
 class Ways:
@@ -25,6 +26,7 @@ class Ways:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._stack = ExitStack()
+        self._routed: bool | None = None
 
     def __enter__(self) -> "Ways":
         return self
@@ -43,36 +45,40 @@ class Ways:
         return self._way(meta["namespace"], f"pod/{meta['name']}", pod["status"]["podIP"], port)
 
     def _way(self, namespace: str, target: str, address: str, port: int) -> str:
-        if _reachable(address, port):
+        if self._routed is not False:
+            # A new Service takes a moment to be known to the node.
+            reachable = _reachable(address, port)
+            self._routed = self._routed or reachable
+        if self._routed:
             return f"http://{address}:{port}"
         return self._stack.enter_context(self._forwarded(namespace, target, port))
 
     @contextmanager
     def _forwarded(self, namespace: str, target: str, port: int) -> Iterator[str]:
         command = ["kubectl", "--kubeconfig", self._kube.kubeconfig, "-n", namespace]
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [*command, "port-forward", "--address=127.0.0.1", target, f":{port}"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
-        try:
-            assert process.stdout is not None
-            said = process.stdout.readline()
-            local = re.search(r"127\.0\.0\.1:(\d+)", said)
-            assert local, f"no way to {namespace} {target}:{port}: {said.strip()}"
-            yield f"http://127.0.0.1:{local[1]}"
-        finally:
-            process.terminate()
-            process.wait(10)
+        ) as process:
+            try:
+                assert process.stdout is not None
+                said = process.stdout.readline()
+                local = re.search(r"127\.0\.0\.1:(\d+)", said)
+                assert local, f"no way to {namespace} {target}:{port}: {said.strip()}"
+                yield f"http://127.0.0.1:{local[1]}"
+            finally:
+                process.terminate()
 
 
 def _reachable(address: str, port: int) -> bool:
-    try:
-        with socket.create_connection((address, port), ROUTE_SECONDS):
+    deadline = time.monotonic() + ROUTE_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection((address, port), 1.0):
             return True
-    except OSError:
-        return False
+        time.sleep(0.1)
+    return False
 
 
 class EngineClient:
@@ -84,6 +90,8 @@ class EngineClient:
             base_url=base_url,
             headers={"X-API-Key": key} if key else {},
             timeout=REQUEST_SECONDS,
+            # A connection that is kept stays with its pod: each request is to choose anew.
+            limits=httpx2.Limits(max_keepalive_connections=0),
             trust_env=False,
         )
 
@@ -102,6 +110,10 @@ class EngineClient:
     def post_bytes(self, path: str, body: bytes, **headers: str) -> httpx2.Response:
         named = {"Content-Type": "application/json", **headers}
         return self._client.post(path, content=body, headers=named)
+
+    def post_chunks(self, path: str, chunks: Iterator[bytes]) -> httpx2.Response:
+        """Send a body without saying how long it is."""
+        return self._client.post(path, content=chunks, headers={"Content-Type": "application/json"})
 
     def generate(self, prompt: str, moral_value: float = 0.9, **more: Any) -> Json:
         answer = self.post("/v1/generate", {"prompt": prompt, "moral_value": moral_value, **more})

@@ -161,7 +161,7 @@ class Kube:
                 return None
             raise
 
-    def list(self, kind: str, namespace: str = "", **query: str) -> list[Json]:
+    def items(self, kind: str, namespace: str = "", **query: str) -> list[Json]:
         return list(self.request("GET", self.path(kind, namespace), **query).get("items", ()))
 
     def create(self, manifest: Mapping[str, Any], **query: str) -> Json:

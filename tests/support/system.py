@@ -19,7 +19,8 @@ NAMESPACE = "cognitive-system"
 RELEASE = "cognitive"
 HELM_SECONDS = 110
 START_SECONDS = 60.0
-LOG_LINES = 30
+LOG_LINES_READ = 500
+LOG_LINES_SHOWN = 30
 
 
 def required(name: str) -> str:
@@ -64,7 +65,9 @@ class System:
             "image.tag": tag,
             "engineImage": self.engine_image,
         }
-        sets = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+        sets = [
+            word for key, value in values.items() for word in ("--set-string", f"{key}={value}")
+        ]
         self._helm(
             "upgrade", "--install", RELEASE, str(CHART), "--create-namespace",
             *sets, "--wait", f"--timeout={HELM_SECONDS - 20}s",
@@ -90,7 +93,7 @@ class System:
 
     def pods(self) -> list[Json]:
         """Return the operator's pods that are not about to end."""
-        listed = self.kube.list(
+        listed = self.kube.items(
             "Pod", NAMESPACE, labelSelector="app.kubernetes.io/component=operator"
         )
         return [pod for pod in listed if not pod["metadata"].get("deletionTimestamp")]
@@ -115,16 +118,19 @@ class System:
         pod = self.pods()[0]
         return Killer(self.kube, pod["metadata"]["name"], _processes(pod["metadata"]["uid"]))
 
-    def log_tail(self) -> str:
+    def log_tail(self, about: str = "") -> str:
+        """Return the last lines of the log that speak of a namespace, or of none."""
         done = self.kube.kubectl_result(
             "-n", NAMESPACE, "logs", "-l", "app.kubernetes.io/component=operator",
-            f"--tail={LOG_LINES}", "--prefix",
+            f"--tail={LOG_LINES_READ}",
         )  # fmt: skip
-        return done.stdout + done.stderr
+        lines = (done.stdout + done.stderr).splitlines()
+        told = [line for line in lines if f'"{about}"' in line or '"namespace"' not in line]
+        return "\n".join((told if about else lines)[-LOG_LINES_SHOWN:])
 
-    def describe(self) -> str:
+    def describe(self, about: str = "") -> str:
         done = self.kube.kubectl_result("-n", NAMESPACE, "get", "pods", "-o", "wide")
-        return f"--- operator\n{done.stdout}{done.stderr}--- its log\n{self.log_tail()}"
+        return f"--- operator\n{done.stdout}{done.stderr}--- its log\n{self.log_tail(about)}"
 
 
 @dataclass(frozen=True)
@@ -136,13 +142,13 @@ class Killer:
     processes: tuple[int, ...]
 
     def kill(self) -> None:
-        """SIGKILL where its process can be seen from here; then its pod is gone by force.
+        """SIGKILL where its process can be reached from here; then its pod is gone by force.
 
-        The deletion alone would grant it a last second, and a container that is started again
-        would have to wait out the kubelet's back-off: together they are a crash on any machine.
+        The deletion alone grants it two more seconds, and the container alone would be started
+        again only after the kubelet's back-off.
         """
         for process in self.processes:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
         self.kube.delete("Pod", NAMESPACE, self.pod, gracePeriodSeconds="0")
 

@@ -1,8 +1,10 @@
 """A client that runs as a pod: modest, steady traffic at an engine, counted request by request.
 
 Runs inside the cluster, so it meets DNS, the Service and its session affinity as any client does.
-Each request opens a connection of its own. `GET /` on port 8088 tells the counts so far and
-`GET /stop` ends the traffic; it also ends by itself.
+Every other thread keeps its connection, as most clients do; like these it sends a request once
+more, on a new one, when the kept one turns out to be closed. The others connect for each request.
+`GET /` on port 8088 tells the counts so far and `GET /stop` ends the traffic; it also ends by
+itself.
 
 Environment: TARGET (host:port), API_KEY, THREADS, PAUSE_SECONDS (between two requests of a
 thread), MAX_SECONDS.
@@ -28,6 +30,7 @@ class Counts:
         self.stop = threading.Event()
         self.sent = 0
         self.failed = 0
+        self.reconnected = 0
         self.faults: list[str] = []
         self.revisions: dict[str, int] = {}
 
@@ -46,43 +49,62 @@ class Counts:
             return {
                 "sent": self.sent,
                 "failed": self.failed,
+                "reconnected": self.reconnected,
                 "faults": list(self.faults),
                 "revisions": dict(self.revisions),
                 "stopped": self.stop.is_set(),
             }
 
 
-def request(target: str, key: str, number: int) -> tuple[str | None, str]:
-    """Send one request: generate and state take turns. Return the fault and who answered."""
-    headers = {"X-API-Key": key} if key else {}
-    connection = http.client.HTTPConnection(target, timeout=REQUEST_SECONDS)
-    try:
+class Client:
+    """One client, with its own habit of keeping connections."""
+
+    def __init__(self, counts: Counts, keeps: bool) -> None:
+        self._counts = counts
+        self._keeps = keeps
+        self._key = os.environ.get("API_KEY", "")
+        self._connection = http.client.HTTPConnection(os.environ["TARGET"], timeout=REQUEST_SECONDS)
+
+    def send(self, until: float) -> None:
+        """Send until told to stop: generate and state take turns."""
+        pause = float(os.environ.get("PAUSE_SECONDS", "0.1"))
+        number = 0
+        while time.monotonic() < until and not self._counts.stop.is_set():
+            self._counts.note(*self._request(number))
+            number += 1
+            self._counts.stop.wait(pause)
+
+    def _request(self, number: int) -> tuple[str | None, str]:
+        """Return what went wrong, and which revision answered."""
+        reused = self._connection.sock is not None
+        try:
+            try:
+                status, text = self._exchange(number)
+            except (ConnectionError, http.client.RemoteDisconnected):
+                if not reused:
+                    raise
+                self._counts.reconnected += 1
+                self._connection.close()
+                status, text = self._exchange(number)
+        except (OSError, http.client.HTTPException) as fault:
+            self._connection.close()
+            return f"{type(fault).__name__}: {fault}", ""
+        if not self._keeps:
+            self._connection.close()
+        if status != 200:
+            return f"{status} {text[:200]!r}", ""
+        return None, str(json.loads(text).get("revision", ""))
+
+    def _exchange(self, number: int) -> tuple[int, bytes]:
+        headers = {"X-API-Key": self._key} if self._key else {}
         if number % 2:
-            connection.request("GET", "/v1/state", headers=headers)
+            self._connection.request("GET", "/v1/state", headers=headers)
         else:
             body = json.dumps({"prompt": f"note number {number % 50}", "moral_value": 0.9})
             headers["Content-Type"] = "application/json"
-            connection.request("POST", "/v1/generate", body, headers)
-        answer = connection.getresponse()
-        text = answer.read()
-    except (OSError, http.client.HTTPException) as fault:
-        return f"{type(fault).__name__}: {fault}", ""
-    finally:
-        connection.close()
-    if answer.status != 200:
-        return f"{answer.status} {text[:200]!r}", ""
-    return None, str(json.loads(text).get("revision", ""))
-
-
-def send(counts: Counts, until: float) -> None:
-    """Send until told to stop."""
-    target, key = os.environ["TARGET"], os.environ.get("API_KEY", "")
-    pause = float(os.environ.get("PAUSE_SECONDS", "0.1"))
-    number = 0
-    while time.monotonic() < until and not counts.stop.is_set():
-        counts.note(*request(target, key, number))
-        number += 1
-        counts.stop.wait(pause)
+            self._connection.request("POST", "/v1/generate", body, headers)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
 
 
 def main() -> None:
@@ -108,8 +130,8 @@ def main() -> None:
 
     server = ThreadingHTTPServer(("", PORT), Handler)
     threads = [
-        threading.Thread(target=send, args=(counts, until), daemon=True)
-        for _ in range(int(os.environ.get("THREADS", "2")))
+        threading.Thread(target=Client(counts, index % 2 == 1).send, args=(until,), daemon=True)
+        for index in range(int(os.environ.get("THREADS", "2")))
     ]
     for thread in threads:
         thread.start()

@@ -123,7 +123,7 @@ class World:
     def of(self, kind: str, name: str) -> list[Json]:
         """Return the objects of a kind that carry an engine's instance label."""
         label = f"app.kubernetes.io/instance={name}"
-        return self.kube.list(kind, self.namespace, labelSelector=label)
+        return self.kube.items(kind, self.namespace, labelSelector=label)
 
     def child(self, kind: str, name: str) -> Json:
         """Return an engine's only child of a kind."""
@@ -177,7 +177,7 @@ class World:
     def dump(self) -> str:
         """Return what a person would look at first."""
         parts = []
-        for body in self.kube.list("CognitiveEngine", self.namespace):
+        for body in self.kube.items("CognitiveEngine", self.namespace):
             meta = body["metadata"]
             parts.append(f"--- engine {meta['name']} generation {meta['generation']}")
             for item in body.get("status", {}).get("conditions", ()):
@@ -187,7 +187,9 @@ class World:
             "-n", self.namespace, "get", "pods,deployments,services,poddisruptionbudgets,"
             "horizontalpodautoscalers,configmaps,serviceaccounts,events", "--ignore-not-found",
         )  # fmt: skip
-        return "\n".join([*parts, shown.stdout + shown.stderr, self.system.describe()])
+        return "\n".join(
+            [*parts, shown.stdout + shown.stderr, self.system.describe(self.namespace)]
+        )
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,10 @@ class Traffic:
     """Traffic under way."""
 
     client: EngineClient
+
+    @staticmethod
+    def summary(report: Json) -> str:
+        return f"{report['failed']} of {report['sent']} failed, {report['reconnected']} reconnected"
 
     def report(self) -> Json:
         return dict(self.client.get("/").json())
