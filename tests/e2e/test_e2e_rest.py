@@ -46,7 +46,8 @@ def test_when_time_passes_then_the_operator_writes_nothing(resting: World, secon
 
     # The same count sees a change: it is able to find something.
     before_change = audit.mark()
-    world.change("keyed", memory={"topK": int(seconds) % 17})
+    known = world.engine("keyed")["spec"]["memory"]["topK"]
+    world.change("keyed", memory={"topK": known + 1})
     world.wait_ready("keyed")
     # The last of it is the prune of the old configuration and the event.
     world.eventually(lambda: len(world.of("ConfigMap", "keyed")) == 1, "the old one is pruned")

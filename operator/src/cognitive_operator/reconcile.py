@@ -86,7 +86,11 @@ class Reconciler:
         await self._report(key, engine, decided, observed, failure)
         if failure is not None:
             raise PassFailed(failure.message)
-        return decided.requeue_after if decided.settled else limits.BACKOFF_FIRST_SECONDS
+        if not decided.settled:
+            # Somebody writes against us, or the server keeps something else: come back, later
+            # each time, rather than fight at full speed.
+            raise PassFailed("still differs after the write: " + ", ".join(_left(decided)))
+        return decided.requeue_after
 
     async def _carry_out(self, key: EngineKey, engine: Engine, decided: Plan) -> Failure | None:
         failure = None
@@ -166,6 +170,11 @@ def _parse(body: Mapping[str, Any]) -> Engine | str:
 def _failure(fault: APIError) -> Failure:
     refused = isinstance(fault, Refused)
     return Failure(Reason.WRITE_REFUSED if refused else Reason.API_UNAVAILABLE, str(fault))
+
+
+def _left(decided: Plan) -> list[str]:
+    keys = [write.key for write in decided.writes] + [prune.key for prune in decided.prunes]
+    return [f"{key.kind} {key.name}" for key in keys] or ["the number of pods"]
 
 
 def _forget_metrics(key: EngineKey) -> None:

@@ -44,6 +44,10 @@ CHANGED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a changed variable": lambda body: container(body)["env"][0].update(value="x"),
     "a removed volume": lambda body: body["spec"]["template"]["spec"]["volumes"].pop(),
     "a lost label": lambda body: body["metadata"]["labels"].popitem(),
+    "a narrower selector": lambda body: body["spec"]["selector"]["matchLabels"].update(a="b"),
+    "a selector of another kind": lambda body: body["spec"]["selector"].update(
+        matchExpressions=[{"key": "a", "operator": "Exists"}]
+    ),
     "a lost owner": lambda body: body["metadata"].pop("ownerReferences"),
     "a lost hash": lambda body: body["metadata"].pop("annotations"),
     "a weaker guard": lambda body: container(body)["securityContext"].update(

@@ -13,6 +13,8 @@ from cognitive_api.identity import ANNOTATION_APPLIED
 
 # How the API server matches items of a list; the first key that an item has is its identity.
 _MERGE_KEYS = ("uid", "name", "mountPath", "containerPort", "topologyKey")
+# Maps that the API server takes as a whole: one more label in a selector picks other pods.
+_ATOMIC_MAPS = frozenset({"selector", "matchLabels", "nodeSelector"})
 _UNITS = {
     "": Decimal(1),
     "m": Decimal("0.001"),
@@ -41,7 +43,11 @@ def drifted(desired: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
 
 def _within(wanted: Any, live: Any, parent: str) -> bool:
     if isinstance(wanted, Mapping):
-        return isinstance(live, Mapping) and all(
+        if not isinstance(live, Mapping):
+            return False
+        if parent in _ATOMIC_MAPS and wanted.keys() != live.keys():
+            return False
+        return all(
             _field_within(value, live.get(key), key, parent) for key, value in wanted.items()
         )
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
