@@ -65,11 +65,7 @@ async def test_killed_after_any_write_of_the_first_pass(start: Start) -> None:
     survived = 0
     while True:
         rooms = await start(FIRST, kill_after=survived)
-        try:
-            await rooms.settle()
-            killed = False
-        except Killed:
-            killed = True
+        killed = await _killed(rooms)
         born = {name: body["metadata"]["uid"] for name, body in (await rooms.children()).items()}
         after = await start()
         await after.settle()
@@ -93,12 +89,7 @@ async def test_killed_after_any_write_of_a_change(start: Start) -> None:
     while True:
         rooms = await start(FIRST)
         await rooms.settle()
-        rooms = await start(CHANGED, kill_after=survived)
-        try:
-            await rooms.settle()
-            killed = False
-        except Killed:
-            killed = True
+        killed = await _killed(await start(CHANGED, kill_after=survived))
         after = await start()
         await after.settle()
         children = normal(await after.children())
@@ -186,6 +177,15 @@ async def test_status_starts_as_not_seen(start: Start) -> None:
     seen = await rooms.engine()
     assert seen["status"]["observedGeneration"] == seen["metadata"]["generation"]
     assert seen["spec"]["replicas"] == 2
+
+
+async def _killed(rooms: Rooms) -> bool:
+    """Settle; return whether the planted end came first."""
+    try:
+        await rooms.settle()
+    except Killed:
+        return True
+    return False
 
 
 async def _delete_engine(rooms: Rooms) -> None:

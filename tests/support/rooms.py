@@ -77,15 +77,8 @@ class Rooms:
     async def watch(self) -> None:
         """Bring the cache up to date, as the watches would."""
         self.cache.put_engine({**await self.engine(), "kind": identity.KIND})
-        for kind in ALL:
-            try:
-                listed = await self.api.get(
-                    kind.path(self.key.namespace), labelSelector=labels.MANAGED_SELECTOR
-                )
-            except NotFound:
-                continue
-            for item in listed["items"]:
-                self.cache.put_child({**item, "kind": kind.name})
+        for body in (await self.children()).values():
+            self.cache.put_child(body)
 
     async def engine(self) -> dict[str, Any]:
         return await self.api.get(self._engine_path())
@@ -131,7 +124,7 @@ class Rooms:
             except NotFound:
                 continue
             for item in listed["items"]:
-                found[f"{kind.name}/{item['metadata']['name']}"] = item
+                found[f"{kind.name}/{item['metadata']['name']}"] = {**item, "kind": kind.name}
         return found
 
     async def close(self) -> None:

@@ -56,8 +56,11 @@ class System:
         assert path.is_file(), f"AUDIT_LOG names no file: {path}"
         return AuditLog(path)
 
-    def install(self) -> None:
-        """Install the chart, or bring the release to what the tree holds now."""
+    def install(self, watched: tuple[str, ...] = ()) -> None:
+        """Install the chart, or bring the release to what the tree holds now.
+
+        With `watched`, the operator serves these namespaces and has rights in no other.
+        """
         assert CHART.is_dir(), f"there is no chart at {CHART.relative_to(ROOT)}"
         repository, _, tag = self.operator_image.rpartition(":")
         values = {
@@ -65,6 +68,8 @@ class System:
             "image.tag": tag,
             "engineImage": self.engine_image,
         }
+        if watched:
+            values["watchNamespaces"] = "{" + ",".join(watched) + "}"
         sets = [
             word for key, value in values.items() for word in ("--set-string", f"{key}={value}")
         ]
