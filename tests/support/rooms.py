@@ -103,7 +103,7 @@ class Rooms:
     async def one_pass(self) -> float | None:
         return await self._reconciler.run(self.key)
 
-    async def settle(self, bound: int = 6) -> int:
+    async def settle(self, bound: int = 20) -> int:
         """Run passes, each with fresh eyes, until one writes nothing; return the writes made."""
         for _ in range(bound):
             before = len(self.api.writes)
@@ -112,6 +112,10 @@ class Rooms:
             if len(self.api.writes) == before:
                 return before
         raise AssertionError(f"still writing after {bound} passes: {self.api.writes}")
+
+    def child_writes(self) -> list[str]:
+        """Return the writes to children; the status may follow what the controllers do."""
+        return [w for w in self.api.writes if not w.endswith(("/status", "/events"))]
 
     async def children(self) -> dict[str, dict[str, Any]]:
         """Return what exists, by kind and name."""

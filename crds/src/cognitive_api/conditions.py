@@ -23,6 +23,16 @@ ABNORMAL_TRUE: Final = frozenset(
     {ConditionType.RECONCILING, ConditionType.STALLED, ConditionType.SUSPENDED}
 )
 
+# False once nothing is left to do.
+FALSE_AT_REST: Final = frozenset({ConditionType.PROGRESSING})
+
+
+def at_rest(kind: ConditionType) -> str:
+    """Return what a condition reads when all is well."""
+    if kind in ABNORMAL_TRUE:
+        return "absent"
+    return "False" if kind in FALSE_AT_REST else "True"
+
 
 class Reason(StrEnum):
     """Stable words for programs."""

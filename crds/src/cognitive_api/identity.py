@@ -28,7 +28,6 @@ LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_TRACK: Final = f"{GROUP}/track"
 LABEL_REVISION: Final = f"{GROUP}/revision"
 ANNOTATION_APPLIED: Final = f"{GROUP}/applied-hash"
-ANNOTATION_SECRET_VERSIONS: Final = f"{GROUP}/secret-versions"
 
 COMPONENT_ENGINE: Final = "engine"
 TRACK_STABLE: Final = "stable"

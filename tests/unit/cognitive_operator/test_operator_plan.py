@@ -6,9 +6,10 @@ import json
 import pytest
 
 import gen
-from cognitive_api import identity
+from cognitive_api import __version__, identity
 from cognitive_api.engine_config import EngineConfig
 from cognitive_operator.domain import limits
+from cognitive_operator.domain.builders import base
 from cognitive_operator.domain.observed import Child, ChildKey, Observed
 from cognitive_operator.domain.plan import Plan, desired_children, plan
 
@@ -175,6 +176,16 @@ def test_pods_meet_the_restricted_standard() -> None:
     }
 
 
+def test_a_new_release_of_the_operator_restarts_no_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    def template() -> object:
+        children = desired_children(gen.engine(), EMPTY)
+        return next(c for c in children if c["kind"] == "Deployment")["spec"]["template"]
+
+    before = template()
+    monkeypatch.setattr(base, "__version__", "9.9.9")
+    assert template() == before
+
+
 def test_long_names_fit_and_stay_apart() -> None:
     head = "a" * 70
     names = [
@@ -197,4 +208,5 @@ def test_every_child_is_owned_labelled_and_hashed() -> None:
         assert meta["ownerReferences"][0]["uid"] == engine.uid
         assert meta["ownerReferences"][0]["controller"] is True
         assert meta["labels"][identity.LABEL_MANAGED_BY] == identity.FIELD_MANAGER
+        assert meta["labels"][identity.LABEL_VERSION] == __version__
         assert len(meta["annotations"][identity.ANNOTATION_APPLIED]) == limits.HASH_DIGITS

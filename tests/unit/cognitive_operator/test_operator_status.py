@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import gen
-from cognitive_api.conditions import TABLE, Reason
+from cognitive_api.conditions import TABLE, ConditionType, Reason, at_rest
 from cognitive_operator.domain.observed import ChildKey, Observed, PodFault
 from cognitive_operator.domain.plan import plan
 from cognitive_operator.domain.status.report import (
@@ -151,6 +151,13 @@ def test_an_unreadable_spec_is_judged_for_its_generation() -> None:
     after = build_blocked_status(7, Failure(Reason.INVALID_SPEC, "spec.x: no"), {}, NOW)
     assert after["observedGeneration"] == 7
     assert by_type(after)["Accepted"] == ("False", "InvalidSpec")
+
+
+def test_at_rest_every_condition_reads_as_the_reference_says() -> None:
+    found = by_type(judged(*world()))
+    assert {kind.value: found.get(kind.value, ("absent", ""))[0] for kind in ConditionType} == {
+        kind.value: at_rest(kind) for kind in ConditionType
+    }
 
 
 def test_every_reason_has_a_row() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cognitive_api import identity
+from cognitive_api import __version__, identity
 
 from .. import labels
 from ..hashing import content_hash
@@ -27,7 +27,12 @@ def manifest(
         "metadata": {
             "name": name,
             "namespace": engine.namespace,
-            "labels": {**(extra_labels or {}), **labels.common(engine.name)},
+            "labels": {
+                **(extra_labels or {}),
+                **labels.common(engine.name),
+                # The operator's release; not on pods, which a new release must not restart.
+                identity.LABEL_VERSION: __version__,
+            },
             "ownerReferences": [
                 {
                     "apiVersion": identity.API_VERSION,
