@@ -12,7 +12,7 @@ from cognitive_operator.adapters.clock import Clock
 from cognitive_operator.adapters.cluster import Cluster
 from cognitive_operator.adapters.events import Events
 from cognitive_operator.domain import labels
-from cognitive_operator.domain.kinds import ALL
+from cognitive_operator.domain.kinds import ALL, ENGINE
 from cognitive_operator.reconcile import Reconciler
 
 IMAGE = "localhost/not-pulled:1"
@@ -135,10 +135,7 @@ class Rooms:
         await self.api.close()
 
     def _engine_path(self) -> str:
-        return (
-            f"/apis/{identity.API_VERSION}/namespaces/{self.key.namespace}/{identity.PLURAL}"
-            f"/{self.key.name}"
-        )
+        return ENGINE.path(self.key.namespace, self.key.name)
 
 
 def normal(children: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -5,13 +5,11 @@ from typing import Any
 
 from cognitive_api import identity
 
-from ..domain.kinds import BY_NAME
+from ..domain.kinds import BY_NAME, ENGINE
 from ..domain.plan import Handover, Plan
 from ..telemetry import WRITES
 from .api import API, APIError
 from .cache import Cache
-
-STATUS_SUFFIX = "status"
 
 
 class Writer:
@@ -44,10 +42,7 @@ class Writer:
 
     async def status(self, namespace: str, name: str, status: Mapping[str, Any]) -> None:
         """Apply the whole status in one write."""
-        path = (
-            f"/apis/{identity.API_VERSION}/namespaces/{namespace}/{identity.PLURAL}/{name}/"
-            f"{STATUS_SUFFIX}"
-        )
+        path = f"{ENGINE.path(namespace, name)}/status"
         manifest = {
             "apiVersion": identity.API_VERSION,
             "kind": identity.KIND,

@@ -4,7 +4,7 @@ Fed by events and by the answers to our own writes; read by every pass. Bounded 
 the cluster: a deleted object leaves at once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -31,10 +31,6 @@ class Cache:
     def engine(self, key: EngineKey) -> Mapping[str, Any] | None:
         """Return the engine's object, or None when there is none."""
         return self._engines.get(key)
-
-    def engines(self) -> Iterator[EngineKey]:
-        """Return the places of all engines."""
-        return iter(tuple(self._engines))
 
     def put_engine(self, body: Mapping[str, Any]) -> EngineKey:
         """Remember an engine's object and return its key."""

@@ -1,12 +1,14 @@
-"""The kinds of children, and where the API serves them. One table for reads, writes and rights."""
+"""The kinds we read and write, and where the API serves them: one table."""
 
 from dataclasses import dataclass
 from typing import Final
 
+from cognitive_api import identity
+
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of child."""
+    """One kind of object."""
 
     name: str
     group: str
@@ -28,6 +30,7 @@ class Kind:
         return f"{root}/{self.version}{place}/{self.plural}{tail}"
 
 
+ENGINE: Final = Kind(identity.KIND, identity.GROUP, identity.VERSION, identity.PLURAL)
 SERVICE_ACCOUNT: Final = Kind("ServiceAccount", "", "v1", "serviceaccounts")
 CONFIG_MAP: Final = Kind("ConfigMap", "", "v1", "configmaps")
 SERVICE: Final = Kind("Service", "", "v1", "services")

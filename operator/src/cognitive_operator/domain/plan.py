@@ -7,14 +7,14 @@ from cognitive_api.engine_config import AuthMode
 
 from . import limits
 from .builders.configmap import build_configmap
-from .builders.deployment import build_deployment, revision
+from .builders.deployment import build_deployment
 from .builders.monitor import build_service_monitor
 from .builders.scaling import build_hpa, build_pdb
 from .builders.service import build_service, build_service_account
 from .drift import drifted
 from .kinds import CONFIG_MAP, DEPLOYMENT
 from .observed import ChildKey, Engine, Manifest, Observed
-from .rollout import Rollout, judge_rollout
+from .rollout import Rollout, judge_rollout, revision_of
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,8 @@ def plan(engine: Engine, observed: Observed) -> Plan:
     """
     children = desired_children(engine, observed)
     image = engine.spec.image or observed.default_image
-    config_name = next(c["metadata"]["name"] for c in children if c["kind"] == CONFIG_MAP.name)
-    wanted_revision = revision(engine, image, config_name)
     deployment = next(c for c in children if c["kind"] == DEPLOYMENT.name)
+    wanted_revision = revision_of(deployment)
     live_deployment = observed.children.get(key_of(deployment))
     rollout = judge_rollout(deployment, live_deployment, observed.pod_faults)
     missing = tuple(name for name in secret_names(engine) if name in observed.missing_secrets)

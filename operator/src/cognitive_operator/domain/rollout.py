@@ -1,7 +1,9 @@
 """How far a Deployment has come, read from its status alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from cognitive_api.identity import LABEL_REVISION
 
@@ -37,6 +39,11 @@ class Rollout:
         return self.stage is Stage.COMPLETE
 
 
+def revision_of(deployment: Mapping[str, Any]) -> str:
+    """Return the revision that a Deployment's pod template names; empty when it names none."""
+    return str(deployment["spec"]["template"]["metadata"].get("labels", {}).get(LABEL_REVISION, ""))
+
+
 def judge_rollout(
     desired: Manifest, live: Child | None, faults: tuple[PodFault, ...] = ()
 ) -> Rollout:
@@ -50,11 +57,9 @@ def judge_rollout(
     status = manifest.get("status", {})
     wanted = int(manifest["spec"].get("replicas", 1))
     ready = int(status.get("readyReplicas", 0))
-    template = manifest["spec"]["template"]["metadata"].get("labels", {})
-    newest = desired["spec"]["template"]["metadata"]["labels"][LABEL_REVISION]
     asked = desired["spec"].get("replicas", wanted)
     seen = int(status.get("observedGeneration", 0)) >= int(manifest["metadata"]["generation"])
-    current = seen and template.get(LABEL_REVISION) == newest
+    current = seen and revision_of(manifest) == revision_of(desired)
     # Until the controller has seen the newest template, its count is of an older one.
     updated = int(status.get("updatedReplicas", 0)) if current else 0
     replicas = int(status.get("replicas", 0))

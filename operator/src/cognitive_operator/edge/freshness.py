@@ -11,11 +11,10 @@ from collections.abc import Callable
 
 import structlog
 
-from cognitive_api import identity
-
 from ..adapters.api import API, METADATA_LIST, APIError
 from ..adapters.cache import Cache, EngineKey
 from ..domain import limits
+from ..domain.kinds import ENGINE
 from ..telemetry import WATCH_AGE
 
 log = structlog.get_logger("cognitive_operator.freshness")
@@ -89,9 +88,7 @@ class Freshness:
     async def _list(self) -> dict[EngineKey, int]:
         found: dict[EngineKey, int] = {}
         for namespace in self._namespaces or ("",):
-            place = f"namespaces/{namespace}/" if namespace else ""
-            path = f"/apis/{identity.API_VERSION}/{place}{identity.PLURAL}"
-            async for item in self._api.list(path, METADATA_LIST):
+            async for item in self._api.list(ENGINE.path(namespace), METADATA_LIST):
                 meta = item["metadata"]
                 key = EngineKey(meta["namespace"], meta["name"])
                 found[key] = int(meta["resourceVersion"])
