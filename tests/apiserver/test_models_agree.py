@@ -12,7 +12,13 @@ from pydantic import BaseModel, ValidationError
 
 from cognitive_api import identity
 from cognitive_api.engine_config import RateLimitSettings
-from cognitive_api.governance import LevelSettings, MemorySettings, MoralSettings, RhythmSettings
+from cognitive_api.governance import (
+    LevelSettings,
+    MemorySettings,
+    MoralSettings,
+    RhythmSettings,
+    SpeechSettings,
+)
 from cognitive_operator.adapters.api import API, Refused
 
 # Values on, beside and far from the bounds; the wrong type now and then.
@@ -42,6 +48,21 @@ BLOCKS: dict[str, tuple[type[BaseModel], tuple[str, ...], st.SearchStrategy[Any]
         st.fixed_dictionaries(
             {},
             optional={"wakeDuration": COUNTS, "sleepDuration": COUNTS, "maxSleepSeconds": COUNTS},
+        ),
+    ),
+    "speech": (
+        SpeechSettings,
+        ("governance", "speech"),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "enabled": st.sampled_from([True, False, "true", 1]),
+                "repair": st.booleans(),
+                "minSentenceLength": st.sampled_from([-0.1, 0.0, 6.0, 6, 100.0, 100.1, "6"]),
+                "minFunctionWordRatio": UNITS,
+                "maxFragmentRatio": UNITS,
+                "repairSeverity": UNITS,
+            },
         ),
     ),
     "memory": (

@@ -57,6 +57,13 @@ def test_a_better_score_never_fares_worse(settings, scores, one, other):
         assert moral_filter.evaluate(state, higher, settings)
 
 
+@given(settings_of(), st.lists(unit, max_size=30), unit, unit | st.just(float("nan")))
+def test_a_bar_only_ever_refuses_more(settings, scores, score, bar):
+    *_, (state, _) = run(settings, scores)
+    plain = moral_filter.evaluate(state, score, settings)
+    assert moral_filter.evaluate(state, score, settings, bar) == (plain and score >= bar)
+
+
 @given(st.lists(st.floats(0.7, 1.0), max_size=300))
 def test_evidence_at_peace_passes_at_least_nine_in_ten(scores):
     decisions = [accepted for _, accepted in run(MoralSettings(), scores)][1:]

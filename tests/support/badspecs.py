@@ -19,7 +19,7 @@ GOOD: Json = {
     "disruptionBudget": {},
     "api": {"auth": {"apiKeySecretRef": {"name": "keys"}}, "rateLimit": {}},
     "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {}},
-    "governance": {"moral": {"policy": "homeostatic"}, "rhythm": {}},
+    "governance": {"moral": {"policy": "homeostatic"}, "rhythm": {}, "speech": {}},
     "memory": {"levels": {}},
     "llm": {},
     "logging": {},

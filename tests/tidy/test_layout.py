@@ -71,7 +71,7 @@ def test_the_engine_image_exposes_the_named_ports() -> None:
 
 def test_requirements_have_hashes_and_no_address() -> None:
     files = sorted((ROOT / "hack" / "requirements").glob("*.txt"))
-    assert {path.stem for path in files} == {"build", "dev", "engine", "operator"}
+    assert {path.stem for path in files} == {"build", "dev", "engine", "kernel", "operator"}
     for path in files:
         text = path.read_text()
         assert "://" not in text, path.name

@@ -60,6 +60,13 @@ class Gate(StrEnum):
     NORM = "norm"
 
 
+class RecallMode(StrEnum):
+    """How the memory is searched."""
+
+    EXACT = "exact"
+    TWO_STAGE = "twoStage"
+
+
 class MoralSettings(Strict):
     """The moral filter: decides whether a prompt's score passes the adaptive threshold."""
 
@@ -134,6 +141,35 @@ class RhythmSettings(Strict):
     )
 
 
+class SpeechSettings(Strict):
+    """Telegraphic answers: how they are told, and whether they are written again."""
+
+    enabled: bool = Field(True, description="Whether answers are judged for telegraphic speech.")
+    repair: bool = Field(
+        True,
+        description="Have a telegraphic answer written again, once; the new one is kept only if "
+        "it is less telegraphic. Otherwise it is only reported.",
+    )
+    min_sentence_length: float = Field(
+        6.0,
+        ge=0.0,
+        le=100.0,
+        description="An answer with fewer words a sentence on average is marked; 0 marks none.",
+    )
+    min_function_word_ratio: Unit = Field(
+        0.15,
+        description="An answer with a smaller share of function words is marked; 0 marks none.",
+    )
+    max_fragment_ratio: Unit = Field(
+        0.5,
+        description="An answer with a larger share of sentences below four words is marked; 1 "
+        "marks none.",
+    )
+    repair_severity: Unit = Field(
+        0.3, description="A marked answer this severe or worse is written again."
+    )
+
+
 class LevelSettings(Strict):
     """Decay and consolidation of the three memory levels L1 (fast) to L3 (slow)."""
 
@@ -180,6 +216,11 @@ class MemorySettings(Strict):
     top_k: int = Field(
         5, ge=0, le=20, description="Entries recalled when a request does not say; 0 recalls none."
     )
+    recall: RecallMode = Field(
+        RecallMode.EXACT,
+        description="`exact` proves every answer; `twoStage` looks at one bit a component first: "
+        "several times faster from some 100,000 entries on, and it may miss an entry.",
+    )
     store_text: bool = Field(
         True, description="Keep the text beside its embedding, so that it can be given as context."
     )
@@ -191,3 +232,4 @@ class GovernanceSettings(Strict):
 
     moral: MoralSettings = Field(MoralSettings(), description="The moral filter.")
     rhythm: RhythmSettings = Field(RhythmSettings(), description="The wake/sleep rhythm.")
+    speech: SpeechSettings = Field(SpeechSettings(), description="Governance of what is said.")

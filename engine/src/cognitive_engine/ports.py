@@ -44,6 +44,13 @@ class Clock(Protocol):
         """Seconds since the epoch, never going backwards while the process lives."""
 
 
+class MemoryGauge(Protocol):
+    """Knows how much memory the process has left."""
+
+    def share(self) -> float | None:
+        """Used share of what the process may use, in [0, 1]; None when there is no telling."""
+
+
 class Meter(Protocol):
     """Takes measurements, in seconds."""
 

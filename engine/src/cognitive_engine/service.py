@@ -1,33 +1,26 @@
-"""The use cases, one a route: the order of the steps, none of the rules.
+"""The use cases: they drive turns and feed commands to the mind, and own no rule.
 
-The event loop runs one of these at a time between two awaits, and only the generator is awaited;
-so the state has a single writer without a lock, and nothing is held while an answer is written.
+The event loop runs one of these at a time between two awaits, and nothing of the state is held
+over one; so the state has a single writer without a lock. What may take long is awaited: the
+generator, and a search that waits for the others of the same tick.
 """
 
+import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cognitive_api.engine_config import EngineConfig
-from cognitive_api.governance import Scorer
-from cognitive_engine.domain import lexicon, limits
-from cognitive_engine.domain.memory.pelm import Recalled
-from cognitive_engine.domain.memory.vectors import Vector
-from cognitive_engine.domain.rhythm import PHASE_VALUE, Phase, RhythmState
-from cognitive_engine.domain.step import (
-    Admitted,
-    Asleep,
-    Command,
-    Decide,
-    Outcome,
-    Refused,
-    Remember,
-    Rules,
-    State,
-    initial,
-    phase_now,
-    step,
-)
-from cognitive_engine.ports import Clock, Draft, Embedder, GenerationFailed, Generator, Meter
+from cognitive_engine.domain import limits
+from cognitive_engine.domain.commands import Asleep, Command, Emergency, Halted, Outcome, Relieve
+from cognitive_engine.domain.emergency import EmergencyReason, EmergencyState
+from cognitive_engine.domain.memory.pelm import Query, Recollection
+from cognitive_engine.domain.rhythm import RhythmState
+from cognitive_engine.domain.speech.governors import speech_pipeline
+from cognitive_engine.domain.state import Rules, State, emergency_at, initial, rhythm_at
+from cognitive_engine.domain.step import step
+from cognitive_engine.ports import Clock, Embedder, Generator, Meter
+from cognitive_engine.turn import Answer, Apply, Effect, Embed, Recall, Request, Turn, Write, turn
 
 
 class Overloaded(Exception):
@@ -35,47 +28,12 @@ class Overloaded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A validated request. `moral_value` in [0, 1]; `context_top_k` None means the setting's."""
-
-    scope: str
-    prompt: str
-    moral_value: float
-    max_tokens: int | None = None
-    context_top_k: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """One recalled memory, as it is shown to the caller."""
-
-    text: str | None
-    resonance: float
-    phase: float
-    age_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the caller gets; a moral refusal is an answer too, with an empty response."""
-
-    response: str
-    accepted: bool
-    phase: Phase
-    step: int
-    note: str
-    moral_threshold: float
-    moral_value: float
-    max_tokens_used: int
-    context: tuple[Context, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state at one moment, with the rhythm in force at that moment."""
+    """The state at one moment, with the rhythm and the emergency in force at that moment."""
 
     state: State
     rhythm: RhythmState
+    emergency: EmergencyState
 
 
 class Service:
@@ -97,18 +55,44 @@ class Service:
         self._clock = clock
         self._meter = meter
         self._in_flight = 0
+        self._searches: list[tuple[Query, asyncio.Future[Recollection]]] = []
+        self._speech = speech_pipeline(config.governance.speech)
         self._state = initial(Rules(config.governance, config.memory), clock.now())
 
     def snapshot(self) -> Snapshot:
         """The state now; changes nothing."""
-        return Snapshot(self._state, phase_now(self._state, self._clock.now()))
+        state, now = self._state, self._clock.now()
+        return Snapshot(state, rhythm_at(state, now), emergency_at(state, now))
 
     def drain(self) -> None:
         """Say not ready from now on; requests that still arrive are served."""
         self.draining = True
 
-    async def generate(self, request: Request) -> Answer | Asleep:
-        """Judge, recall, answer, remember.
+    def apply(self, command: Command) -> Outcome:
+        """Take `command` into the state.
+
+        Raises:
+            InvalidInput: the state is as it was.
+        """
+        self._state, _, outcome = step(self._state, command, self._clock.now())
+        return outcome
+
+    def watch_memory(self, share: float | None) -> Command | None:
+        """Enter an emergency, or relieve it, by the share of its memory that the process uses.
+
+        What was done is returned, None for nothing.
+        """
+        command = memory_command(self._state.emergency, share)
+        if command is not None:
+            self.apply(command)
+        return command
+
+    def scrub(self, rows: int) -> int:
+        """Verify the next `rows` rows of the bank and drop damaged ones; how many were dropped."""
+        return self._state.pelm.scrub(rows)
+
+    async def generate(self, request: Request) -> Answer | Asleep | Halted:
+        """Serve one request; see `turn.turn`.
 
         Raises:
             Overloaded: nothing was done.
@@ -117,73 +101,80 @@ class Service:
         if self._in_flight >= limits.REQUESTS_IN_FLIGHT_MAX:
             raise Overloaded
         self._in_flight += 1
+        started = time.perf_counter()
         try:
-            return await self._generate(request)
+            now = self._clock.now()
+            outcome = await self._drive(turn(request, self._state.rules, self._speech, now))
         finally:
             self._in_flight -= 1
-
-    async def _generate(self, request: Request) -> Answer | Asleep:
-        started = time.perf_counter()
-        score = self._score(request)
-        # Embedded before anything is decided: if it fails, nothing has happened yet.
-        vector = self._embedder.embed(request.prompt)
-        outcome = self._apply(Decide(request.scope, score, request.max_tokens))
-        if isinstance(outcome, Asleep):
-            return outcome
-        if isinstance(outcome, Refused):
-            return _answer(outcome, score, note="morally rejected")
-        assert isinstance(outcome, Admitted)
-        recalled = self._recall(vector, outcome.admitted_in, request)
-        texts = tuple(item.text for item in recalled if item.text)
-        draft = Draft(request.prompt, texts, outcome.max_tokens)
-        response = await self._generator.generate(draft)
-        if not response.strip():
-            raise GenerationFailed("the generator returned nothing")
-        self._apply(Remember(request.scope, request.prompt, vector))
-        self._meter.observe_generation(time.perf_counter() - started)
-        now = self._clock.now()
-        context = tuple(
-            Context(item.text, item.resonance, item.phase, max(0.0, now - item.created))
-            for item in recalled
-        )
-        return _answer(outcome, score, note="processed", response=response, context=context)
-
-    def _score(self, request: Request) -> float:
-        if self.config.governance.moral.scorer is Scorer.LEXICON:
-            return min(request.moral_value, lexicon.score(request.prompt))
-        return request.moral_value
-
-    def _recall(self, vector: Vector, phase: Phase, request: Request) -> list[Recalled]:
-        memory = self.config.memory
-        top_k = memory.top_k if request.context_top_k is None else request.context_top_k
-        started = time.perf_counter()
-        found = self._state.pelm.recall(
-            vector, PHASE_VALUE[phase], memory.phase_tolerance, top_k, request.scope
-        )
-        self._meter.observe_retrieval(time.perf_counter() - started)
-        return found
-
-    def _apply(self, command: Command) -> Outcome:
-        self._state, _, outcome = step(self._state, command, self._clock.now())
+        if isinstance(outcome, Answer) and outcome.accepted:
+            self._meter.observe_generation(time.perf_counter() - started)
         return outcome
 
+    async def _drive(self, running: Turn) -> Answer | Asleep | Halted:
+        try:
+            effect = next(running)
+            while True:
+                try:
+                    result = await self._perform(effect)
+                except Exception as error:
+                    effect = running.throw(error)
+                else:
+                    effect = running.send(result)
+        except StopIteration as end:
+            outcome: Answer | Asleep | Halted = end.value
+            return outcome
+        finally:
+            running.close()
 
-def _answer(
-    outcome: Admitted | Refused,
-    score: float,
-    *,
-    note: str,
-    response: str = "",
-    context: tuple[Context, ...] = (),
-) -> Answer:
-    return Answer(
-        response=response,
-        accepted=isinstance(outcome, Admitted),
-        phase=outcome.phase,
-        step=outcome.step,
-        note=note,
-        moral_threshold=outcome.threshold,
-        moral_value=score,
-        max_tokens_used=outcome.max_tokens if isinstance(outcome, Admitted) else 0,
-        context=context,
-    )
+    async def _perform(self, effect: Effect) -> object:
+        if isinstance(effect, Apply):
+            return self.apply(effect.command)
+        if isinstance(effect, Recall):
+            return await self._recall(effect.query)
+        if isinstance(effect, Write):
+            return await self._generator.generate(effect.draft)
+        if isinstance(effect, Embed):
+            return self._embedder.embed(effect.text)
+        return self._state.moral.threshold
+
+    async def _recall(self, query: Query) -> Recollection:
+        """Search with all others that come before the loop turns again: they cost little more."""
+        loop = asyncio.get_running_loop()
+        if not self._searches:
+            loop.call_soon(self._search_waiting)
+        found: asyncio.Future[Recollection] = loop.create_future()
+        self._searches.append((query, found))
+        return await found
+
+    def _search_waiting(self) -> None:
+        searches, self._searches = self._searches, []
+        # Whoever was cancelled meanwhile wants no answer.
+        waiting = [(query, found) for query, found in searches if not found.done()]
+        try:
+            answers = self._search([query for query, _ in waiting])
+        except Exception as error:
+            for _, found in waiting:
+                found.set_exception(error)
+        else:
+            for (_, found), answer in zip(waiting, answers, strict=True):
+                found.set_result(answer)
+
+    def _search(self, queries: Sequence[Query]) -> list[Recollection]:
+        started = time.perf_counter()
+        answers = self._state.pelm.recall_many(queries)
+        each = (time.perf_counter() - started) / max(len(queries), 1)
+        for _ in queries:
+            self._meter.observe_retrieval(each)
+        return answers
+
+
+def memory_command(now: EmergencyState, share: float | None) -> Emergency | Relieve | None:
+    """What a reading of the memory's share calls for; None, and an unknown share, for nothing."""
+    if share is None:
+        return None
+    if share >= limits.EMERGENCY_MEMORY_SHARE and not now.held:
+        return Emergency(EmergencyReason.MEMORY)
+    if share < limits.RELIEF_MEMORY_SHARE and now.held:
+        return Relieve()
+    return None

@@ -36,6 +36,14 @@ def test_the_stub_quotes_the_prompt_and_what_it_was_given():
     assert text == answer("p" * 80, ["I like tea", "I live in Rome"])
 
 
+def test_the_stub_says_nothing_twice():
+    echo = ["I like tea", "I like TEA!", "I like tea too", "I live in Rome"]
+    text = answer("I like tea", echo)
+    assert text.count("I like tea") == 2  # asked, and remembered once
+    assert "TEA!" not in text
+    assert "I live in Rome" in text
+
+
 def test_the_stub_claims_no_memory_it_does_not_have():
     assert "remember" not in answer("hello")
 

@@ -136,6 +136,40 @@ async def test_asleep_and_rejecting_answers_503_and_wakes_by_the_clock(edge):
         assert (await client.post("/v1/generate", json=ask("x"))).status_code == 200
 
 
+async def test_in_an_emergency_everybody_is_turned_away_until_memory_is_relieved(edge):
+    clock = edge.clock()
+    engine = edge.build(edge.config(), {}, clock=clock)
+    async with edge.client(engine.api) as client:
+        await client.post("/v1/generate", json=ask("x"))
+        engine.service.watch_memory(0.95)
+        answer = await client.post("/v1/generate", json=ask("x"))
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "E701"
+        assert answer.headers["retry-after"] == "60"
+        state = (await client.get("/v1/state")).json()
+        assert state["emergency"] == {"active": True, "reason": "process_memory_exceeded"}
+        assert (state["step"], state["rejected_count"], state["halted_count"]) == (1, 0, 1)
+        clock.time += 60
+        # Cooled down, but memory is as short as before.
+        assert (await client.post("/v1/generate", json=ask("x"))).status_code == 503
+        engine.service.watch_memory(0.5)
+        assert not (await client.get("/v1/state")).json()["emergency"]["active"]
+        assert (await client.post("/v1/generate", json=ask("x"))).status_code == 200
+
+
+async def test_an_answer_that_loops_is_withheld_and_nothing_is_remembered(edge):
+    engine = edge.build(edge.config(), {}, generator=Saying("la " * 20))
+    async with edge.client(engine.api) as client:
+        body = (await client.post("/v1/generate", json=ask("sing"))).json()
+        state = (await client.get("/v1/state")).json()
+    assert (body["accepted"], body["response"], body["note"]) == (
+        False,
+        "",
+        "quality_gate:looping",
+    )
+    assert (state["step"], state["pelm_stats"]["used"]) == (1, 0)
+
+
 async def test_tenants_recall_their_own_only(edge, keyed):
     engine = edge.build(edge.config(authMode="APIKey"), keyed)
     async with edge.client(engine.api) as client:
@@ -171,7 +205,10 @@ async def test_the_state_speaks_of_everything_and_quotes_nothing(edge):
         "rejected_count": 0,
         "consolidation_buffer_size": 1,
         "consolidations": 0,
+        "halted_count": 0,
         "damaged_memories": 0,
+        "evicted_memories": 0,
+        "emergency": {"active": False, "reason": None},
         "policy": "evidence",
         "sleep_policy": "serve",
         "track": "canary",
@@ -210,6 +247,14 @@ async def test_a_full_engine_says_so_at_once(edge, monkeypatch):
         assert [each.status_code for each in await asyncio.gather(*slow)] == [200, 200]
         assert (await client.post("/v1/generate", json=ask("x"))).status_code == 200
         assert (await client.get("/v1/state")).json()["step"] == 3
+
+
+class Saying:
+    def __init__(self, text):
+        self.text = text
+
+    async def generate(self, draft):
+        return self.text
 
 
 class Failing:

@@ -5,6 +5,8 @@ import re
 import pytest
 
 from cognitive_api import metric_names
+from cognitive_engine.domain.commands import Emergency
+from cognitive_engine.domain.emergency import EmergencyReason
 
 pytestmark = pytest.mark.asyncio
 
@@ -165,7 +167,11 @@ async def test_health_merges_both_published_bodies(edge):
                 "memory": {"status": "ok", "used": 0, "capacity": 2, "percentage": 0.0},
                 "moral_filter": {"status": "ok", "threshold": 0.5},
                 "phase": {"current": "wake", "step": 0},
+                "emergency": {"status": "ok", "active": False, "reason": None},
             },
+            "damaged_memories": 0,
+            "evicted_memories": 0,
+            "state_digest": "00" * 16,
         }
         for _ in range(2):
             await client.post("/v1/generate", json=ASK)
@@ -175,6 +181,20 @@ async def test_health_merges_both_published_bodies(edge):
         "degraded",
         "warning",
     )
+
+
+async def test_health_speaks_of_an_emergency(edge):
+    engine = edge.build(edge.config(), {})
+    async with edge.client(engine.api) as client:
+        engine.service.apply(Emergency(EmergencyReason.MANUAL))
+        answer = await client.get("/health")
+        assert (await client.get("/health/liveness")).status_code == 200
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["checks"]["emergency"] == {
+        "status": "error",
+        "active": True,
+        "reason": "manual",
+    }
 
 
 async def test_detailed_health_has_the_published_fields(edge):
@@ -247,13 +267,33 @@ async def test_metrics_agree_with_the_state_on_both_ports(edge):
     assert not any(name.endswith("_created") for name in found)
 
 
+async def test_metrics_speak_of_emergencies_evictions_and_the_digest(edge):
+    engine = edge.build(edge.config(memory={"dimension": 8, "capacity": 2}), {})
+    async with edge.client(engine.api) as client, edge.client(engine.metrics) as scraper:
+        for _ in range(3):
+            await client.post("/v1/generate", json=ASK)
+        found = samples((await scraper.get("/metrics")).text)
+        assert found["mlsdm_emergency_shutdown_active"] == 0
+        assert found['mlsdm_memory_evictions_total{reason="capacity"}'] == 1
+        assert found["mlsdm_memory_damaged_total"] == 0
+        engine.service.watch_memory(0.99)
+        digest = (await client.get("/v1/state")).json()["state_digest"]
+        found = samples((await scraper.get("/metrics")).text)
+    assert found["mlsdm_emergency_shutdown_active"] == 1
+    total = 'mlsdm_emergency_shutdowns_total{reason="%s"}'
+    assert found[total % "process_memory_exceeded"] == 1
+    assert found[total % "manual"] == 0
+    # A double holds 52 bits exactly.
+    assert found["mlsdm_state_digest"] == int(digest[:13], 16)
+
+
 async def test_every_engine_metric_is_exported(edge):
     engine = edge.build(edge.config(), {})
     async with edge.client(engine.metrics) as scraper:
         await scraper.get("/nothing")
         text = (await scraper.get("/metrics")).text
     names = [value for key, value in vars(metric_names).items() if key.startswith("ENGINE_")]
-    assert len(names) == 13
+    assert len(names) == 18
     for name in names:
         assert f"# TYPE {name} " in text
         assert re.search(rf"^{name}(_bucket|{{| )", text, re.MULTILINE)

@@ -42,7 +42,7 @@ TRACE = [
 def test_the_published_trace():
     state = levels.initial(4)
     for l1, l2, l3, norms in TRACE:
-        state = levels.update(state, EVENT, LevelSettings())
+        state = levels.absorb(state, EVENT, LevelSettings()).levels
         for level, printed in ((state.l1, l1), (state.l2, l2), (state.l3, l3)):
             assert level.dtype == np.float32
             # Printed after a rounding in float32, which costs two units in the last place.
@@ -53,27 +53,84 @@ def test_the_published_trace():
 def test_without_events_each_level_fades_at_its_own_speed():
     state = levels.initial(4)
     for _ in range(2):
-        state = levels.update(state, EVENT, LevelSettings())
-    after = levels.update(state, np.zeros(4, dtype=np.float32), LevelSettings())
+        state = levels.absorb(state, EVENT, LevelSettings()).levels
+    after = levels.absorb(state, np.zeros(4, dtype=np.float32), LevelSettings()).levels
     assert after.l1.tolist() == (state.l1 * np.float32(0.5)).tolist()
     assert after.l2.tolist() == (state.l2 * np.float32(0.9)).tolist()
 
 
-def test_unit_vectors_consolidate_by_norm_and_not_by_component():
-    unit = np.full(384, 1 / np.sqrt(384), dtype=np.float32)
-    reached = {}
-    for gate in Gate:
-        state = levels.initial(384)
-        for _ in range(50):
-            state = levels.update(state, unit, LevelSettings(gate=gate))
-        reached[gate] = state.norms()
-    assert reached[Gate.COMPONENT] == {"L1": pytest.approx(2.0, abs=1e-5), "L2": 0.0, "L3": 0.0}
-    assert reached[Gate.NORM]["L2"] > 1.0
-    assert reached[Gate.NORM]["L3"] > 1.0
+def unit_vectors(kind, count=2000):
+    """Directions of embeddings: all alike, all at random, or at random around one topic."""
+    rng = np.random.default_rng(7)
+    topic = rng.standard_normal(384)
+    for _ in range(count):
+        stray = rng.standard_normal(384)
+        mixed = {"same": topic, "random": stray, "topic": 0.6 * topic + 0.8 * stray}[kind]
+        yield (mixed / np.linalg.norm(mixed)).astype(np.float32)
+
+
+def live(kind, gate):
+    """The levels at the end, and how often anything rose to each."""
+    state, rises = levels.initial(384), [0, 0]
+    for event in unit_vectors(kind):
+        state, *rose = levels.absorb(state, event, LevelSettings(gate=gate))
+        rises = [count + risen for count, risen in zip(rises, rose, strict=True)]
+    return state, rises
+
+
+@pytest.mark.parametrize(("kind", "norm_l1", "within"), [("same", 2.0, 1e-5), ("random", 1.1, 0.2)])
+def test_unit_vectors_never_consolidate_by_component(kind, norm_l1, within):
+    state, rises = live(kind, Gate.COMPONENT)
+    assert rises == [0, 0]
+    assert not state.l2.any()
+    assert not state.l3.any()
+    assert state.norms() == {"L1": pytest.approx(norm_l1, abs=within), "L2": 0.0, "L3": 0.0}
+    assert state.l1.max() < 0.5
+
+
+@pytest.mark.parametrize("kind", ["same", "topic"])
+def test_unit_vectors_consolidate_by_norm(kind):
+    state, (to_l2, to_l3) = live(kind, Gate.NORM)
+    assert to_l2 > to_l3 > 100
+    assert state.norms()["L2"] > 1.0
+    assert state.norms()["L3"] > 1.0
+
+
+def test_what_rose_is_told():
+    rules = LevelSettings()
+    state, told = levels.initial(4), []
+    for _ in range(3):
+        state, *rose = levels.absorb(state, EVENT, rules)
+        told.append(rose)
+    assert told == [[True, False], [True, False], [True, True]]
+    assert levels.absorb(state, np.zeros(4, dtype=np.float32), rules)[1:] == (False, False)
+
+
+@pytest.mark.parametrize("gate", Gate)
+def test_a_closed_gate_moves_nothing(gate):
+    rules = LevelSettings(gating12=0.0, gating23=0.0, gate=gate)
+    state, *rose = levels.absorb(levels.initial(4), EVENT, rules)
+    assert rose == [False, False]
+    assert not state.l2.any()
+
+
+@pytest.mark.parametrize(("gate", "theta"), [(Gate.COMPONENT, 4.0), (Gate.NORM, 5.0)])
+def test_a_level_on_the_threshold_stays(gate, theta):
+    event = np.array([3, 4, 0, 0], dtype=np.float32)
+    rules = LevelSettings(theta_l1=theta, gate=gate)
+    assert not levels.absorb(levels.initial(4), event, rules).to_l2
+    beyond = LevelSettings(theta_l1=theta - 1e-6, gate=gate)
+    assert levels.absorb(levels.initial(4), event, beyond).to_l2
+
+
+def test_the_norm_gate_moves_a_share_of_the_whole_level():
+    rules = LevelSettings(gate=Gate.NORM, theta_l1=1.0, gating12=0.5)
+    state = levels.absorb(levels.initial(4), EVENT, rules).levels
+    assert state.l1.tolist() == state.l2.tolist() == [1.0, 0.5, -1.5, 0.25]
 
 
 def test_a_state_cannot_be_written_to():
-    state = levels.update(levels.initial(4), EVENT, LevelSettings())
+    state = levels.absorb(levels.initial(4), EVENT, LevelSettings()).levels
     with pytest.raises(ValueError, match="read-only"):
         state.l1[0] = 9.0
 

@@ -126,12 +126,46 @@ def test_homeostatic_keeps_the_float_residue_of_repeated_steps():
     ]
 
 
+def test_homeostatic_moves_up_on_the_first_acceptance_and_stays_on_the_first_refusal():
+    """One float residue above the dead band, the other below it."""
+    start = moral_filter.initial(HOMEOSTATIC)
+    up, _ = decide(start, 0.9, HOMEOSTATIC)
+    assert up.accept_ema - 0.5 == 0.050000000000000044
+    assert up.threshold == 0.55
+    same, _ = decide(start, 0.1, HOMEOSTATIC)
+    assert same.accept_ema - 0.5 == -0.04999999999999999
+    assert same.threshold == 0.5
+
+
 def test_homeostatic_long_runs_match_the_published_counts():
     state, decisions = run(HOMEOSTATIC, [0.8] * 200)
     assert sum(decisions) == 101
-    assert round(state.threshold, 10) in (0.80, 0.85)
-    _, decisions = run(HOMEOSTATIC, [0.95] * 200)
+    cycle = set()
+    for _ in range(20):
+        state, _ = decide(state, 0.8, HOMEOSTATIC)
+        cycle.add(round(state.threshold, 10))
+    assert cycle == {0.80, 0.85}
+    state, decisions = run(HOMEOSTATIC, [0.95] * 200)
     assert sum(decisions) == 200
+    assert state.accept_ema == pytest.approx(1.0, abs=1e-8)
+
+
+def test_homeostatic_stays_on_the_very_edge_of_the_dead_band():
+    # Halves and quarters are exact, so the average lands on the edge itself.
+    settings = HOMEOSTATIC.model_copy(update={"ema_alpha": 0.5, "dead_band": 0.25})
+    for score, average in ((0.9, 0.75), (0.1, 0.25)):
+        state, _ = run(settings, [score])
+        assert (state.accept_ema, state.threshold) == (average, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "percent"), [(0.8, 1.0, 57.0), (0.7, 0.9, 50.4), (0.9, 1.0, 100.0)]
+)
+def test_homeostatic_refuses_much_of_a_benign_stream(low, high, percent):
+    """The published shares are of 5000 drawn scores, so a share may be off by a draw's width."""
+    rng = random.Random(4)
+    _, decisions = run(HOMEOSTATIC, [rng.uniform(low, high) for _ in range(5000)])
+    assert 100 * sum(decisions) / 5000 == pytest.approx(percent, abs=1.0)
 
 
 def test_homeostatic_steers_towards_its_target():
@@ -157,6 +191,24 @@ def test_a_score_at_the_maximum_passes_at_any_threshold():
     assert not moral_filter.evaluate(strict, 0.8999, EVIDENCE)
 
 
+@pytest.mark.parametrize(
+    ("score", "bar", "passes"),
+    [
+        (0.6, None, T),
+        (0.6, 0.0, T),
+        (0.6, 0.6, T),
+        (0.6, 0.7, F),
+        (0.4, 0.3, F),
+        (0.2, 0.0, F),
+        (0.95, 0.96, F),
+        (0.95, 0.95, T),
+        (0.95, float("nan"), F),
+    ],
+)
+def test_a_requests_own_bar_can_only_refuse_more(score, bar, passes):
+    assert moral_filter.evaluate(moral_filter.initial(EVIDENCE), score, EVIDENCE, bar) is passes
+
+
 def test_evidence_at_peace_passes_what_scores_well():
     rng = random.Random(2)
     state, decisions = run(EVIDENCE, [rng.uniform(0.7, 1.0) for _ in range(1000)])
@@ -164,9 +216,13 @@ def test_evidence_at_peace_passes_what_scores_well():
     assert state.threshold == EVIDENCE.initial_threshold
 
 
-def test_evidence_at_peace_bears_some_harm():
+@pytest.mark.parametrize("harmful_share", [0.01, 0.05, 0.1])
+def test_evidence_at_peace_bears_some_harm(harmful_share):
     rng = random.Random(3)
-    scores = [0.1 if rng.random() < 0.05 else rng.uniform(0.7, 1.0) for _ in range(2000)]
+    scores = [
+        rng.uniform(0.0, 0.49) if rng.random() < harmful_share else rng.uniform(0.7, 1.0)
+        for _ in range(3000)
+    ]
     _, decisions = run(EVIDENCE, scores)
     benign = [passed for passed, score in zip(decisions, scores, strict=True) if score >= 0.7]
     assert sum(benign) / len(benign) >= 0.9
@@ -182,12 +238,45 @@ def test_evidence_under_attack_reaches_the_maximum_and_comes_back():
     assert state.threshold == EVIDENCE.initial_threshold
 
 
+def test_evidence_at_the_maximum_still_passes_what_scores_as_high():
+    state, _ = run(EVIDENCE, [0.1] * 20)
+    assert run(EVIDENCE, [0.9, 0.89], state)[1] == [T, F]
+
+
 def test_evidence_moves_by_one_step_at_most():
     state = moral_filter.initial(EVIDENCE)
     for score in [0.0] * 30 + [1.0] * 60:
         before = state.threshold
         state, _ = decide(state, score, EVIDENCE)
         assert abs(state.threshold - before) <= EVIDENCE.step + 1e-12
+
+
+def test_evidence_begins_below_the_initial_threshold():
+    state, _ = run(EVIDENCE, [0.5] * 30)
+    assert (state.harm_ema, state.threshold) == (0.0, 0.5)
+    state, _ = run(EVIDENCE, [0.4999] * 30)
+    assert state.threshold == EVIDENCE.max_threshold
+
+
+def test_evidence_stands_as_high_as_the_harm_it_has_seen():
+    """Up to the dead band at the initial threshold, from the saturation on at the maximum."""
+    settings = EVIDENCE.model_copy(update={"ema_alpha": 0.5, "step": 1.0})
+    state = moral_filter.initial(settings)
+    for score, harm, threshold in (
+        (0.1, 0.5, 0.5 + 0.4 * 0.6),
+        (0.8, 0.25, 0.5 + 0.4 * 0.2 / 0.75),
+        (0.1, 0.625, 0.5 + 0.4 * 0.575 / 0.75),
+        (0.1, 0.8125, 0.9),
+    ):
+        state, _ = decide(state, score, settings)
+        assert (state.harm_ema, state.threshold) == (harm, pytest.approx(threshold))
+
+
+@pytest.mark.parametrize("dead_band", [0.8, 1.0])
+def test_evidence_on_the_edge_of_a_wide_dead_band_stays(dead_band):
+    settings = EVIDENCE.model_copy(update={"ema_alpha": dead_band, "dead_band": dead_band})
+    state, _ = run(settings, [0.1])
+    assert (state.harm_ema, state.threshold) == (dead_band, 0.5)
 
 
 def test_evidence_has_a_meaning_when_the_dead_band_swallows_the_range():

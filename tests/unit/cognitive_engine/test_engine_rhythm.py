@@ -28,8 +28,29 @@ def test_the_published_trace():
     assert " ".join(seen) == "W3 W2 W1 S2 S1 W3 W2 W1 S2 S1 W3"
 
 
+def test_the_default_cycle_is_eight_awake_and_three_asleep_for_ever():
+    rules = RhythmSettings()
+    state = rhythm.initial(rules, 0.0)
+    phases = []
+    for _ in range(1000):
+        phases.append(state.phase)
+        state = rhythm.advance(state, rules, 0.0)
+    cycle = [Phase.WAKE] * 8 + [Phase.SLEEP] * 3
+    assert phases == (cycle * 91)[:1000]
+
+
+def test_a_phase_begins_when_the_one_before_it_ends():
+    state = rhythm.initial(SHORT, 5.0)
+    for now in (6.0, 7.0):
+        state = rhythm.advance(state, SHORT, now)
+        assert (state.phase, state.since) == (Phase.WAKE, 5.0)
+    state = rhythm.advance(state, SHORT, 8.0)
+    assert (state.phase, state.since) == (Phase.SLEEP, 8.0)
+
+
 def test_every_phase_follows_another_and_lies_on_the_axis():
     assert set(rhythm.NEXT) == set(rhythm.NEXT.values()) == set(rhythm.PHASE_VALUE) == set(Phase)
+    assert [rhythm.PHASE_VALUE[phase] for phase in (Phase.WAKE, Phase.SLEEP)] == [0.1, 0.9]
 
 
 def test_the_longest_sleep_ends_by_the_clock():

@@ -1,47 +1,29 @@
 """The state digest: a chain over all records, so it costs the same however much is remembered.
 
-Each link hashes the link before, the record, and the small part of the state that the record led
-to. Two engines that took the same records by the same rules have the same digest; one that
-reached another threshold, phase or count from the same records does not.
+Each link hashes the link before, the record, and what the record led to: the small parts of the
+state whole, the levels by a checksum each, the bank by the fingerprint it keeps itself. Two minds
+that took the same records by the same rules have the same digest; one that reached another
+threshold, phase, level or memory from the same records does not.
 """
 
 import hashlib
-import struct
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-from typing import Final
+import zlib
 
-import numpy as np
+import msgspec
 
-DIGEST_BYTES: Final = 16
-START: Final = bytes(DIGEST_BYTES)
+from .state import DIGEST_BYTES, State
+
+_ENCODER = msgspec.msgpack.Encoder()
 
 
-def chain(previous: bytes, *links: object) -> bytes:
-    """The digest after `links`, each a dataclass of numbers, text, arrays or such dataclasses."""
-    digest = hashlib.blake2b(previous, digest_size=DIGEST_BYTES)
-    for link in links:
-        for part in _parts(link):
-            digest.update(struct.pack("<Q", len(part)))
-            digest.update(part)
-    return digest.digest()
-
-
-def _parts(value: object) -> Iterator[bytes]:
-    """`value` as a sequence of byte strings; each is hashed with its length before it."""
-    if is_dataclass(value):
-        yield type(value).__name__.encode()
-        for field in fields(value):
-            yield from _parts(getattr(value, field.name))
-    elif value is None:
-        yield b"none"
-    elif isinstance(value, str):
-        yield b"s" + value.encode("utf-8", "surrogatepass")
-    elif isinstance(value, bool | int):
-        yield b"i%d" % value
-    elif isinstance(value, float):
-        yield b"f" + struct.pack("<d", value)
-    elif isinstance(value, np.ndarray):
-        yield b"a" + value.tobytes()
-    else:
-        raise TypeError(f"{type(value).__name__} has no place in a record")
+def link(previous: bytes, record: bytes, after: State) -> bytes:
+    """The digest that follows `previous`, when `record` (its bytes) led to `after`."""
+    levels = after.levels
+    # The record holds the vector already, so a checksum each shows well enough that the same
+    # vectors added up alike, at a quarter of the cost of hashing all three.
+    crc = zlib.crc32
+    sums = (crc(levels.l1.data), crc(levels.l2.data), crc(levels.l3.data))
+    small = (after.moral, after.rhythm, after.counts, after.emergency, after.drift)
+    led_to = _ENCODER.encode((small, sums, after.pelm.fingerprint, len(record)))
+    chained = b"".join((previous, led_to, record))
+    return hashlib.blake2b(chained, digest_size=DIGEST_BYTES).digest()

@@ -4,9 +4,13 @@
     ├── InvalidScore               a moral score that is not a finite number in [0, 1]
     ├── InvalidTime                a time that is not finite
     ├── InvalidVector              wrong shape, not finite, or out of range
+    ├── InvalidText                too long, or no Unicode text
     └── InvalidEntry               a phase, confidence or count out of range
+    RecordError (Exception)        the log is at fault; nothing was changed
+    ├── DamagedRecord              bytes that are no record, or a record that nobody could judge
+    └── MisplacedRecord            not the record that comes next
 
-Refusals (moral, asleep) are outcomes of a step, not errors.
+Refusals (moral, asleep, halted) are outcomes of a step, not errors.
 """
 
 
@@ -28,3 +32,19 @@ class InvalidVector(InvalidInput):
 
 class InvalidEntry(InvalidInput):
     """A phase, confidence or count is out of range."""
+
+
+class InvalidText(InvalidInput):
+    """A text or scope must be Unicode and no longer than its bound."""
+
+
+class RecordError(Exception):
+    """The log is at fault; the state is as it was."""
+
+
+class DamagedRecord(RecordError):
+    """Bytes that are no record, or a record that no judge can have made."""
+
+
+class MisplacedRecord(RecordError):
+    """A record that does not come next: one is missing, or this one was taken already."""

@@ -1,7 +1,7 @@
 """Score a text by the words in it."""
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 NEUTRAL_SCORE: Final = 0.8
 HARMFUL_WEIGHT: Final = 0.15
@@ -23,8 +23,16 @@ _WORD: Final = re.compile(
 )
 
 
-def score(text: str) -> float:
-    """Score in [0, 1]: 0.8 for neutral text, less for each harmful word, more for each kind one.
+class LexiconScore(NamedTuple):
+    """A score in [0, 1] and the hits in either list that led to it."""
+
+    score: float
+    harmful_count: int
+    positive_count: int
+
+
+def measure(text: str) -> LexiconScore:
+    """Score and hits: 0.8 for neutral text, less for each harmful word, more for each kind one.
 
     Whole words count, in any case and as often as they occur; inflected forms do not.
     """
@@ -32,4 +40,9 @@ def score(text: str) -> float:
     harmful = sum(hit in HARMFUL for hit in hits)
     positive = len(hits) - harmful
     raw = NEUTRAL_SCORE - HARMFUL_WEIGHT * harmful + POSITIVE_WEIGHT * positive
-    return min(max(raw, 0.0), 1.0)
+    return LexiconScore(min(max(raw, 0.0), 1.0), harmful, positive)
+
+
+def score(text: str) -> float:
+    """The score of `measure`."""
+    return measure(text).score

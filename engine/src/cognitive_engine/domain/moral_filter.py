@@ -37,8 +37,17 @@ def initial(settings: MoralSettings) -> MoralState:
     return MoralState(threshold, ACCEPT_EMA_START, 0.0)
 
 
-def evaluate(state: MoralState, score: float, settings: MoralSettings) -> bool:
-    """Whether `score` passes. NaN fails every comparison and so is refused."""
+def evaluate(
+    state: MoralState, score: float, settings: MoralSettings, bar: float | None = None
+) -> bool:
+    """Whether `score` passes. NaN fails every comparison and so is refused.
+
+    `bar` is a request's own threshold, judged on top of the filter's: it can only refuse more.
+    What the filter learns from (`adapt`) should be its own verdict, given without the bar, or one
+    caller's bar would move everybody's threshold.
+    """
+    if bar is not None and not score >= bar:
+        return False
     if score >= settings.max_threshold:
         return True
     if score < settings.min_threshold:

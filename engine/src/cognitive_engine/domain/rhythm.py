@@ -5,9 +5,10 @@ clock: that happens when somebody looks (`settle`), so it needs no timer of its 
 """
 
 import math
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from cognitive_api.governance import RhythmSettings
 
@@ -24,8 +25,7 @@ NEXT: Final = {Phase.WAKE: Phase.SLEEP, Phase.SLEEP: Phase.WAKE}
 PHASE_VALUE: Final = {Phase.WAKE: 0.1, Phase.SLEEP: 0.9}
 
 
-@dataclass(frozen=True, slots=True)
-class RhythmState:
+class RhythmState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Phase, steps left in it, and when it began (seconds)."""
 
     phase: Phase
@@ -50,7 +50,7 @@ def advance(state: RhythmState, settings: RhythmSettings, now: float) -> RhythmS
     counter = state.counter - 1
     if counter <= 0:
         return _enter(NEXT[state.phase], settings, now)
-    return replace(state, counter=counter)
+    return RhythmState(state.phase, counter, state.since)
 
 
 def seconds_to_wake(state: RhythmState, settings: RhythmSettings, now: float) -> int:
@@ -61,5 +61,8 @@ def seconds_to_wake(state: RhythmState, settings: RhythmSettings, now: float) ->
 
 
 def _enter(phase: Phase, settings: RhythmSettings, now: float) -> RhythmState:
-    durations = {Phase.WAKE: settings.wake_duration, Phase.SLEEP: settings.sleep_duration}
+    durations = {
+        Phase.WAKE: settings.wake_duration,
+        Phase.SLEEP: settings.sleep_duration,
+    }
     return RhythmState(phase, durations[phase], now)

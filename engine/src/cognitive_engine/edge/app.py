@@ -13,11 +13,12 @@ from starlette.types import ASGIApp
 from cognitive_api import identity as api_names
 from cognitive_api.engine_config import AuthMode, EngineConfig
 from cognitive_engine import __version__
+from cognitive_engine.adapters.cgroup import CgroupMemory
 from cognitive_engine.adapters.clock import SystemClock
 from cognitive_engine.adapters.embedders.hashing import HashingEmbedder
 from cognitive_engine.adapters.generators.local_stub import LocalStub
 from cognitive_engine.domain import limits
-from cognitive_engine.ports import Clock, Generator
+from cognitive_engine.ports import Clock, Generator, MemoryGauge
 from cognitive_engine.security.api_keys import KeyFile, KeyFileError
 from cognitive_engine.security.rate_limit import RateLimiter
 from cognitive_engine.service import Service
@@ -33,9 +34,10 @@ from .routes import api_routes
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A ready engine: its use cases, and one application a port."""
+    """A ready engine: its use cases, one application a port, and what it minds its size by."""
 
     service: Service
+    gauge: MemoryGauge
     api: ASGIApp
     metrics: ASGIApp
 
@@ -46,9 +48,10 @@ def build_engine(
     *,
     generator: Generator | None = None,
     clock: Clock | None = None,
+    gauge: MemoryGauge | None = None,
     deadline_seconds: float = limits.REQUEST_SECONDS_MAX,
 ) -> Engine:
-    """The engine that `config` describes; `generator` and `clock` replace the built-in ones.
+    """The engine that `config` describes; what is given replaces the built-in.
 
     Raises:
         SettingsError: it cannot be built: no usable API keys, or not enough memory.
@@ -84,6 +87,7 @@ def build_engine(
     exposition.include_router(metrics_routes(metrics))
     return Engine(
         service=service,
+        gauge=gauge or CgroupMemory(),
         api=Envelope(api, metrics, deadline_seconds=deadline_seconds),
         metrics=Envelope(exposition, metrics),
     )

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
 
 from cognitive_api import identity as api_names
+from cognitive_engine.domain.drift import DriftAlarm
+from cognitive_engine.domain.emergency import EmergencyReason
 from cognitive_engine.security.api_keys import Principal
 from cognitive_engine.service import Service, Snapshot
 from cognitive_engine.telemetry import metrics as telemetry
@@ -87,6 +89,13 @@ def gauges(service: Service) -> Gauges:
         memory_bytes=state.pelm.memory_bytes,
         moral_threshold=state.moral.threshold,
         phase=snapshot.rhythm.phase,
+        emergency=snapshot.emergency.active,
+        emergencies=dict(zip(EmergencyReason, state.counts.emergencies, strict=True)),
+        memory_damaged=state.pelm.damaged,
+        memory_evicted=state.pelm.evicted,
+        state_digest=state.digest,
+        drifts=dict(zip(DriftAlarm, state.counts.drifts, strict=True)),
+        rises=state.counts.rises,
     )
 
 
@@ -98,8 +107,9 @@ def _health(snapshot: Snapshot) -> dict[str, object]:
     moral = state.rules.governance.moral
     roomy = percentage < MEMORY_PERCENT_WARNING
     bounded = moral.min_threshold <= state.moral.threshold <= moral.max_threshold
+    calm = not snapshot.emergency.active
     return {
-        "status": "healthy" if roomy and bounded else "degraded",
+        "status": "healthy" if roomy and bounded and calm else "degraded",
         "step": state.counts.steps,
         "phase": snapshot.rhythm.phase.value,
         "memory_used": used,
@@ -113,7 +123,15 @@ def _health(snapshot: Snapshot) -> dict[str, object]:
             },
             "moral_filter": {"status": "ok" if bounded else "error", "threshold": threshold},
             "phase": {"current": snapshot.rhythm.phase.value, "step": state.counts.steps},
+            "emergency": {
+                "status": "ok" if calm else "error",
+                "active": snapshot.emergency.active,
+                "reason": snapshot.emergency.reason,
+            },
         },
+        "damaged_memories": state.pelm.damaged,
+        "evicted_memories": state.pelm.evicted,
+        "state_digest": state.digest.hex(),
     }
 
 
@@ -128,6 +146,7 @@ def _detail(snapshot: Snapshot, started: float) -> dict[str, object]:
             "accepted_events_count": state.counts.accepted,
             "rejected_events_count": state.counts.rejected,
             "consolidations": state.counts.consolidations,
+            "halted_events_count": state.counts.halted,
             "damaged_memories": state.pelm.damaged,
             "moral_filter_threshold": round(state.moral.threshold, 4),
         },

@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from cognitive_engine import service as use_cases
 from cognitive_engine.domain import limits
-from cognitive_engine.domain.step import Asleep
+from cognitive_engine.domain.commands import Asleep, Halted
 from cognitive_engine.ports import GenerationFailed
 from cognitive_engine.security.api_keys import Principal
-from cognitive_engine.service import Answer, Overloaded, Service, Snapshot
+from cognitive_engine.service import Overloaded, Service, Snapshot
 from cognitive_engine.telemetry.metrics import Identity
+from cognitive_engine.turn import Answer
+from cognitive_engine.turn import Request as Wish
 
 from . import problems
 from .access import Gate
@@ -19,6 +20,7 @@ from .middleware import Exchange
 from .problems import Problem
 from .schemas import (
     ContextItem,
+    EmergencyStatus,
     GenerateRequest,
     GenerateResponse,
     MemoryStats,
@@ -61,11 +63,10 @@ def api_routes(service: Service, gate: Gate, identity: Identity) -> APIRouter:
     ) -> GenerateResponse:
         """Judge a prompt, recall what is known of it, answer, and remember it."""
         body = parse_generate(await read_json(request))
-        wish = use_cases.Request(
+        wish = Wish(
             scope=caller.scope,
             prompt=body.prompt,
-            # A negative zero is zero: it must not be told apart in records.
-            moral_value=body.moral_value + 0.0,
+            moral_value=body.moral_value,
             max_tokens=body.max_tokens,
             context_top_k=body.context_top_k,
         )
@@ -91,7 +92,7 @@ def api_routes(service: Service, gate: Gate, identity: Identity) -> APIRouter:
     return router
 
 
-async def _generated(service: Service, wish: use_cases.Request) -> Answer:
+async def _generated(service: Service, wish: Wish) -> Answer:
     try:
         outcome = await service.generate(wish)
     except Overloaded as error:
@@ -103,6 +104,10 @@ async def _generated(service: Service, wish: use_cases.Request) -> Answer:
     if isinstance(outcome, Asleep):
         wait = {"Retry-After": str(outcome.retry_after_seconds)}
         raise Problem(problems.ASLEEP, "The engine sleeps; try again.", headers=wait)
+    if isinstance(outcome, Halted):
+        wait = {"Retry-After": str(outcome.retry_after_seconds)}
+        detail = "The engine answers nobody in an emergency; try again."
+        raise Problem(problems.EMERGENCY, detail, headers=wait)
     return outcome
 
 
@@ -151,7 +156,12 @@ def _state(snapshot: Snapshot, identity: Identity) -> StateResponse:
         qilm_stats=stats,
         consolidation_buffer_size=len(state.pending),
         consolidations=state.counts.consolidations,
+        halted_count=state.counts.halted,
         damaged_memories=state.pelm.damaged,
+        evicted_memories=state.pelm.evicted,
+        emergency=EmergencyStatus(
+            active=snapshot.emergency.active, reason=snapshot.emergency.reason
+        ),
         state_digest=state.digest.hex(),
         policy=governance.moral.policy.value,
         sleep_policy=governance.rhythm.sleep_policy.value,

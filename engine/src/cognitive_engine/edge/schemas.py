@@ -39,13 +39,13 @@ class ContextItem(BaseModel):
 
 
 class GenerateResponse(BaseModel):
-    """What `POST /v1/generate` answers, also when the moral filter refuses."""
+    """What `POST /v1/generate` answers, also when a filter refuses."""
 
     response: str = Field(description="The answer; empty when refused.")
-    accepted: bool = Field(description="Whether the moral filter let the request pass.")
+    accepted: bool = Field(description="Whether request and answer passed every filter.")
     phase: str = Field(description="wake or sleep, after this step.")
     step: int = Field(description="Number of this step.")
-    note: str = Field(description="processed, or morally rejected.")
+    note: str = Field(description="processed, or why there is no answer.")
     moral_threshold: float = Field(description="Threshold after this step, 4 decimals.")
     moral_value: float = Field(description="The score that was tested.")
     context_items: int = Field(description="Number of memories recalled.")
@@ -59,6 +59,13 @@ class MemoryStats(BaseModel):
     capacity: int
     used: int
     memory_mb: float
+
+
+class EmergencyStatus(BaseModel):
+    """Whether the engine turns everybody away, and why."""
+
+    active: bool
+    reason: str | None
 
 
 class StateResponse(BaseModel):
@@ -77,7 +84,10 @@ class StateResponse(BaseModel):
     qilm_stats: MemoryStats
     consolidation_buffer_size: int
     consolidations: int
+    halted_count: int
     damaged_memories: int
+    evicted_memories: int
+    emergency: EmergencyStatus
     state_digest: str
     policy: str
     sleep_policy: str

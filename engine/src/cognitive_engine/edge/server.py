@@ -15,6 +15,7 @@ from cognitive_engine.domain import limits
 from cognitive_engine.service import Service
 
 from .app import Engine
+from .upkeep import upkeep
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -85,8 +86,10 @@ async def serve(engine: Engine, listeners: Listeners, shutdown_seconds: int) -> 
         async with asyncio.TaskGroup() as group:
             group.create_task(api.serve([listeners.api]))
             group.create_task(metrics.serve([listeners.metrics]))
+            looking = group.create_task(upkeep(engine.service, engine.gauge))
             await stop.wait()
             await _drain(engine.service, hurry, notice_seconds)
+            looking.cancel()
             api.should_exit = metrics.should_exit = True
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,9 +4,9 @@ Everything that the state already counts is read from it, so a scrape and `GET /
 disagree.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,6 +23,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from cognitive_api import metric_names as names
+from cognitive_engine.domain.drift import DriftAlarm
+from cognitive_engine.domain.emergency import EmergencyReason
 from cognitive_engine.domain.rhythm import Phase
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -42,6 +44,13 @@ class Gauges:
     memory_bytes: int
     moral_threshold: float
     phase: Phase
+    emergency: bool
+    emergencies: Mapping[EmergencyReason, int]
+    memory_damaged: int
+    memory_evicted: int
+    state_digest: bytes
+    drifts: Mapping[DriftAlarm, int]
+    rises: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +127,19 @@ class _StateCollector(Collector):
             (names.ENGINE_ACCEPTED, "Requests that passed.", now.accepted),
             (names.ENGINE_REJECTED, "Requests refused.", now.rejected),
             (names.ENGINE_CONSOLIDATIONS, "Consolidations of memory.", now.consolidations),
+            (names.ENGINE_MEMORY_DAMAGED, "Memories dropped as damaged.", now.memory_damaged),
         )
         gauges = (
             (names.ENGINE_MEMORY_USED, "Memories stored.", now.memory_used),
             (names.ENGINE_MEMORY_BYTES, "Bytes of the memory.", now.memory_bytes),
             (names.ENGINE_MORAL_THRESHOLD, "Moral threshold in force.", now.moral_threshold),
             (names.ENGINE_PHASE, "0 awake, 1 asleep.", int(now.phase is Phase.SLEEP)),
+            (names.ENGINE_EMERGENCY, "1 while everybody is turned away.", int(now.emergency)),
+            (
+                names.ENGINE_STATE_DIGEST,
+                "First 52 bits of the state digest: the same records, the same number.",
+                int.from_bytes(now.state_digest[:7]) >> 4,
+            ),
         )
         for name, help_text, value in counters:
             yield CounterMetricFamily(name, help_text, value=value)
@@ -135,8 +151,34 @@ class _StateCollector(Collector):
         for phase in Phase:
             states.add_metric([phase.value], int(now.phase is phase))
         yield states
+        yield _labelled(names.ENGINE_EMERGENCIES, "Emergencies entered.", "reason", now.emergencies)
+        yield _labelled(
+            names.ENGINE_MEMORY_EVICTIONS,
+            "Memories that made room.",
+            "reason",
+            {"capacity": now.memory_evicted},
+        )
+        yield _labelled(
+            names.ENGINE_MORAL_DRIFTS,
+            "Changes of the moral threshold that are worth a look.",
+            "severity",
+            now.drifts,
+        )
+        yield _labelled(
+            names.ENGINE_MEMORY_RISES,
+            "Events that moved something up a level.",
+            "to",
+            dict(zip(("L2", "L3"), now.rises, strict=True)),
+        )
         labels = ["version", "track", "revision", "config"]
         info = GaugeMetricFamily(names.ENGINE_INFO, "Which engine this is.", labels=labels)
         mine = self._identity
         info.add_metric([mine.version, mine.track, mine.revision, mine.config], 1)
         yield info
+
+
+def _labelled(name: str, help_text: str, label: str, counts: Mapping[Any, int]) -> Metric:
+    family = CounterMetricFamily(name, help_text, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([str(value)], count)
+    return family
