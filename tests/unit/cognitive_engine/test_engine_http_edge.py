@@ -293,7 +293,7 @@ async def test_every_engine_metric_is_exported(edge):
         await scraper.get("/nothing")
         text = (await scraper.get("/metrics")).text
     names = [value for key, value in vars(metric_names).items() if key.startswith("ENGINE_")]
-    assert len(names) == 18
+    assert len(names) == 20
     for name in names:
         assert f"# TYPE {name} " in text
         assert re.search(rf"^{name}(_bucket|{{| )", text, re.MULTILINE)

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from cognitive_api.governance import (
+    Gate,
     GovernanceSettings,
+    LevelSettings,
     MemorySettings,
+    MoralSettings,
     RhythmSettings,
     SleepPolicy,
 )
@@ -30,6 +33,7 @@ from cognitive_engine.domain.commands import (
     Reset,
     Verdict,
 )
+from cognitive_engine.domain.drift import DriftAlarm
 from cognitive_engine.domain.emergency import EmergencyReason
 from cognitive_engine.domain.errors import (
     DamagedRecord,
@@ -623,3 +627,32 @@ def test_a_judge_changes_nothing_and_folding_its_record_is_the_step():
         assert twin.digest == after.digest
         assert type(stepped) is type(outcome)
         assert same.verdict is record.verdict
+
+
+def test_what_rises_between_the_levels_is_counted():
+    state = mind(levels=LevelSettings(gate=Gate.NORM))
+    for _ in range(60):
+        state, _, _ = step(state, remember(vector=unit(0)), 0.0)
+    to_l2, to_l3 = state.counts.rises
+    assert to_l2 > to_l3 > 0
+    state = mind()
+    for _ in range(60):
+        state, _, _ = step(state, remember(vector=unit(0)), 0.0)
+    # By component, a unit vector reaches L2 as well here: it has one component only.
+    assert state.counts.rises[0] > 0
+
+
+def test_drift_of_the_threshold_is_counted_by_its_severity():
+    moral = MoralSettings(policy="homeostatic")
+    state = initial(Rules(GovernanceSettings(moral=moral), MemorySettings(dimension=2)), 0.0)
+    assert state.counts.drifts == (0,) * len(DriftAlarm)
+    for number in range(60):
+        state, _, _ = step(state, Decide(SCOPE, 1.0), float(number))
+    assert state.moral.threshold == 0.9
+    # Eight steps of the ordinary size: too few changes to be sustained drift, none significant.
+    assert state.counts.drifts == (0,) * len(DriftAlarm)
+    for number in range(60, 120):
+        state, _, _ = step(state, Decide(SCOPE, 0.0), float(number))
+    sustained, significant, critical = state.counts.drifts
+    assert sustained > 0
+    assert (significant, critical) == (0, 0)
