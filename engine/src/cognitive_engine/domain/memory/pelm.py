@@ -121,16 +121,15 @@ class Pelm:
         Raises:
             InvalidVector, InvalidEntry: nothing was stored.
         """
-        vectors = [parse_vector(self._checked(entry), self.dimension) for entry in entries]
+        vectors = self._all_checked(entries)
         return [
             None if entry.confidence < limits.CONFIDENCE_MIN else self._store(entry, vector)
             for entry, vector in zip(entries, vectors, strict=True)
         ]
 
-    def check_entries(self, entries: Iterable[Entry]) -> None:
+    def check_entries(self, entries: Sequence[Entry]) -> None:
         """Raise what storing `entries` would raise; change nothing."""
-        for entry in entries:
-            parse_vector(self._checked(entry), self.dimension)
+        self._all_checked(entries)
 
     def copy_to_phase(self, memory_id: int, phase: float) -> int | None:
         """Store a memory again at `phase`, as the system's; the new id, None if it is gone.
@@ -231,6 +230,15 @@ class Pelm:
         ):
             return vector
         return parse_vector(vector, self.dimension)
+
+    def _all_checked(self, entries: Sequence[Entry]) -> NDArray[np.float32]:
+        """The vectors of acceptable entries, copied."""
+        vectors = np.empty((len(entries), self.dimension), np.float32)
+        for row, entry in zip(vectors, entries, strict=True):
+            row[:] = self._checked(entry)
+        if len(entries):
+            check_components(vectors)
+        return vectors
 
     def _store(self, entry: Entry, vector: Vector) -> int:
         slot, old = self._next_slot()

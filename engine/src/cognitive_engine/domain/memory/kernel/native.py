@@ -26,6 +26,9 @@ from .layout import (
 
 _LIBRARY: Final = Path(__file__).with_name("recall.so")
 _KERNELS_MAX: Final = 8
+# What a desk has room for at first: queries, and answers to all of them.
+_QUERIES: Final = 16
+_ROOM: Final = 80
 
 
 class _Bank(ctypes.Structure):
@@ -118,6 +121,7 @@ class _NativeKernel:
         self._facts_at = ctypes.addressof(ctypes.c_char.from_buffer(self._facts))
         self._vector = np.zeros(columns.dimension, np.float32)
         self._vector_at = self._vector.ctypes.data
+        self._desks: list[_Desk] = []
         # Reading a function from the table makes a new object each time.
         table = self.table
         self._write, self._clear, self._intact = table.write, table.clear, table.intact
@@ -177,26 +181,31 @@ class _NativeKernel:
         top_k: int,
         *more: object,
     ) -> list[Found]:
-        queries = len(vectors)
-        told = np.empty((queries, top_k, TOLD))
-        copies = np.empty((queries, top_k, self._columns.dimension), np.float32)
-        counts = np.empty((queries, COUNTS), np.int64)
-        addresses = [_address(array) for array in (vectors, told, copies, counts)]
-        question = _Search(addresses[0], queries, top_k, *addresses[1:])
+        queries, room = len(vectors), len(vectors) * top_k
+        desk = self._desk(queries, room)
+        desk.asked[:queries] = vectors
+        desk.question.queries, desk.question.top_k = queries, top_k
         segments = self._segments(views)
-        places = (ctypes.addressof(segments), len(views), ctypes.addressof(question))
-        status = function(self._at, *places, *more)
+        status = function(self._at, ctypes.addressof(segments), len(views), desk.at, *more)
         if status == NO_MEMORY:
             raise MemoryError("no memory for a search")
         if status != WRITTEN:
             raise InvalidVector(REFUSALS[status])
+        told, counts = desk.told[:room].tolist(), desk.counts[:queries].tolist()
+        copies = desk.vectors[:room].copy()
         copies.setflags(write=False)
+        self._desks.append(desk)
         return [
-            Found(hits[:found], rows, reranked, damaged)
-            for hits, rows, (found, reranked, damaged) in zip(
-                told.tolist(), copies, counts.tolist(), strict=True
-            )
+            Found(told[at : at + found], copies[at : at + found], reranked, damaged)
+            for at, (found, reranked, damaged) in zip(range(0, room, top_k), counts, strict=True)
         ]
+
+    def _desk(self, queries: int, room: int) -> "_Desk":
+        """A desk that is free and large enough. Threads may search at the same time."""
+        desk = self._desks.pop() if self._desks else None
+        if desk is None or len(desk.asked) < queries or len(desk.told) < room:
+            desk = _Desk(max(queries, _QUERIES), max(room, _ROOM), self._columns.dimension)
+        return desk
 
     def _segments(self, views: list[View]) -> Any:
         if len(views) == 1 and views[0].mask is None:
@@ -221,6 +230,19 @@ class _NativeKernel:
             None if view.mask is None else view.mask.ctypes.data,
             view.last - first,
         )
+
+
+class _Desk:
+    """Where questions and answers lie. Finding an array's address costs more than copying it."""
+
+    def __init__(self, queries: int, room: int, dimension: int) -> None:
+        self.asked = np.empty((queries, dimension), np.float32)
+        self.told = np.empty((room, TOLD))
+        self.vectors = np.empty((room, dimension), np.float32)
+        self.counts = np.empty((queries, COUNTS), np.int64)
+        outputs: tuple[NDArray[Any], ...] = (self.told, self.vectors, self.counts)
+        self.question = _Search(_address(self.asked), 0, 0, *(_address(each) for each in outputs))
+        self.at = ctypes.addressof(self.question)
 
 
 def _address(array: NDArray[Any]) -> int:
