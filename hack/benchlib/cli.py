@@ -13,7 +13,7 @@ from .rounds import ROUNDS_MIN
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "benchmarks"
-BENCHES = ("engine",)
+BENCHES = ("engine", "service")
 """Each is a module here with `run(options) -> Report`."""
 
 ROUNDS_FULL, ROUNDS_QUICK = 7, 5
@@ -38,6 +38,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--peer", type=Path, metavar="CHECKOUT", help="measure a checkout of the public MLSDM too"
     )
     parser.add_argument(
+        "--peer-python",
+        type=Path,
+        metavar="FILE",
+        help="service: the interpreter that runs it (default: its .venv/bin/python, else ours)",
+    )
+    parser.add_argument(
+        "--profile", action="store_true", help="service: say where the time of an answer goes"
+    )
+    parser.add_argument(
         "--rounds",
         type=int,
         metavar="N",
@@ -48,6 +57,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options.rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS_FULL)
     if options.rounds < ROUNDS_MIN:
         parser.error(f"--rounds: {ROUNDS_MIN} or more, a median of fewer says little")
+    if options.name == "engine" and (options.profile or options.peer_python):
+        parser.error("--profile and --peer-python: only with service")
+    if options.peer_python and not options.peer:
+        parser.error("--peer-python: only with --peer")
     options.patience = PATIENCE_QUICK if options.quick else PATIENCE_FULL
     return options
 

@@ -2,14 +2,13 @@
 
 import argparse
 import gc
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from . import footprint, inserts, recall, steps, vectors
-from .errors import BenchError
 from .peer import Peer
 from .progress import amount, say
 from .recall import Measured
-from .report import Goal, Report, Target, number, table
+from .report import Goal, Report, judge, number, table
 from .rounds import LAPS, MOVEMENT_MAX, Effort, Results
 
 SMALL, DEFAULT, LARGE, HUGE = 1_000, 20_000, 100_000, 1_000_000
@@ -77,20 +76,6 @@ PEER_METHOD = """
 
 The rows *public MLSDM* are its memory class, from a checkout, in the same rounds. It takes vectors
 as lists; they are made outside the timed part."""
-
-
-def judge(goals: Iterable[Goal], figures: Mapping[str, float]) -> list[Target]:
-    """Hold every goal against its figure.
-
-    Raises:
-        BenchError: a figure is missing.
-    """
-    targets = []
-    for goal in goals:
-        if goal.name not in figures:
-            raise BenchError(f"{goal.name} was not measured")
-        targets.append(goal.judge(figures[goal.name]))
-    return targets
 
 
 def run(options: argparse.Namespace) -> Report:

@@ -55,6 +55,17 @@ def pin() -> int:
     return core
 
 
+def core() -> int:
+    """The core that `pin` chose."""
+    (number,) = os.sched_getaffinity(0)
+    return number
+
+
+def move(number: int) -> None:
+    """Stay on another core."""
+    os.sched_setaffinity(0, {number})
+
+
 def settle(patience: float) -> None:
     """Wait until this machine does next to nothing, at most `patience` seconds."""
     deadline = time.monotonic() + patience

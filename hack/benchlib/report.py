@@ -3,7 +3,7 @@
 import json
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,20 @@ class Target:
     goal: Goal
     value: float
     met: bool
+
+
+def judge(goals: Iterable[Goal], figures: Mapping[str, float]) -> list[Target]:
+    """Hold every goal against its figure.
+
+    Raises:
+        BenchError: a figure is missing.
+    """
+    targets = []
+    for goal in goals:
+        if goal.name not in figures:
+            raise BenchError(f"{goal.name} was not measured")
+        targets.append(goal.judge(figures[goal.name]))
+    return targets
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from . import machine
 from .errors import BenchError, NoisyMachine
@@ -109,7 +109,36 @@ def compare(
     clocks: Clocks = (time.process_time_ns, time.perf_counter_ns),
     settle: Callable[[float], None] = machine.settle,
 ) -> Results:
-    """Time all candidates, round by round.
+    """Time the laps of all candidates, round by round; refuses what `interleave` refuses."""
+    visit = _Visit(laps, warm, round(visit_seconds * 1e9), clocks)
+    return interleave(title, candidates, visit, effort=effort, seed=seed, settle=settle)
+
+
+class Visited(Protocol):
+    """What is visited once a round."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the results."""
+
+    @property
+    def baseline(self) -> bool:
+        """Whether the run is refused when it moves between rounds."""
+
+
+V = TypeVar("V", bound=Visited)
+
+
+def interleave(
+    title: str,
+    candidates: Sequence[V],
+    visit: Callable[[V], tuple[float, float]],
+    *,
+    effort: Effort,
+    seed: int = 0,
+    settle: Callable[[float], None] = machine.settle,
+) -> Results:
+    """Visit all candidates, round by round; `visit` tells CPU and wall seconds per unit.
 
     Raises:
         NoisyMachine: a baseline was off its median in a round, and again when that was repeated.
@@ -119,7 +148,6 @@ def compare(
     if rounds < ROUNDS_MIN:
         raise BenchError(f"{rounds} rounds give no median to trust", hint=f"{ROUNDS_MIN} or more")
     dice = random.Random(seed)  # noqa: S311
-    visit = _Visit(laps, warm, round(visit_seconds * 1e9), clocks)
     figures = []
     for number in range(1, rounds + 1):
         say(f"{title}, round {number} of {rounds}")
@@ -190,18 +218,20 @@ class _Visit:
         return cpu, wall
 
 
-def _round(candidates: Sequence[Candidate], dice: random.Random, visit: _Visit) -> Round:
+def _round(
+    candidates: Sequence[V], dice: random.Random, visit: Callable[[V], tuple[float, float]]
+) -> Round:
     order = list(candidates)
     dice.shuffle(order)
     return {candidate.name: visit(candidate) for candidate in order}
 
 
-def _baselines(candidates: Sequence[Candidate], figures: list[Round]) -> dict[str, list[float]]:
+def _baselines(candidates: Sequence[Visited], figures: list[Round]) -> dict[str, list[float]]:
     names = [candidate.name for candidate in candidates if candidate.baseline]
     return {name: [figure[name][0] for figure in figures] for name in names}
 
 
-def _restless(candidates: Sequence[Candidate], figures: list[Round]) -> list[int]:
+def _restless(candidates: Sequence[Visited], figures: list[Round]) -> list[int]:
     """The rounds in which a baseline was too far from its median."""
     off: set[int] = set()
     for values in _baselines(candidates, figures).values():
@@ -210,7 +240,7 @@ def _restless(candidates: Sequence[Candidate], figures: list[Round]) -> list[int
     return sorted(off)
 
 
-def _worst(candidates: Sequence[Candidate], figures: list[Round]) -> str:
+def _worst(candidates: Sequence[Visited], figures: list[Round]) -> str:
     def movement(values: list[float]) -> float:
         return max(abs(value / median(values) - 1.0) for value in values)
 

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from cognitive_api import identity
-from cognitive_api.engine_config import RateLimitSettings
+from cognitive_api.engine_config import (
+    APISettings,
+    EmbeddingProvider,
+    LLMBackend,
+    OIDCSettings,
+    RateLimitSettings,
+)
 from cognitive_api.governance import (
     LevelSettings,
     MemorySettings,
@@ -19,11 +25,30 @@ from cognitive_api.governance import (
     RhythmSettings,
     SpeechSettings,
 )
+from cognitive_api.keyed import LLM, Embeddings
 from cognitive_operator.adapters.api import API, Refused
 
 # Values on, beside and far from the bounds; the wrong type now and then.
 UNITS = st.sampled_from([-0.1, 0.0, 0.05, 0.3, 0.5, 0.9, 1.0, 1.1, "0.5", True])
 COUNTS = st.sampled_from([-1, 0, 1, 2, 20, 21, 100, 101, 4096, 4097, 1000000, 1000001, 1.5, "3"])
+ADDRESSES = st.sampled_from(
+    [
+        "https://models.example/v1",
+        "https://models.example",
+        "http://models.example:8000/v1/",
+        "http://localhost:9/v1",
+        "http://127.0.0.1",
+        "http://localhost.example",
+        "https://user:word@models.example",
+        "https://models.example/v1?key=1",
+        "ftp://models.example",
+        "https://",
+        "",
+        7,
+    ]
+)
+NAMES = st.sampled_from(["a-model", "a/b:c", "two words", "", "x" * 256, "x" * 257, 7])
+REFS = st.sampled_from([{"name": "keys"}, {"name": "keys", "key": "k"}, {"key": "k"}, {}, "keys"])
 
 BLOCKS: dict[str, tuple[type[BaseModel], tuple[str, ...], st.SearchStrategy[Any]]] = {
     "moral": (
@@ -84,6 +109,65 @@ BLOCKS: dict[str, tuple[type[BaseModel], tuple[str, ...], st.SearchStrategy[Any]
         ("api", "rateLimit"),
         st.fixed_dictionaries({}, optional={"requestsPerSecond": COUNTS, "burst": COUNTS}),
     ),
+    "llm": (
+        LLM,
+        ("llm",),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "backend": st.sampled_from([*LLMBackend, "openai"]),
+                "model": NAMES,
+                "baseURL": ADDRESSES,
+                "apiKeySecretRef": REFS,
+                "timeoutSeconds": COUNTS,
+                "temperature": st.sampled_from([-0.1, 0, 0.7, 1.5, 2.0, 2.1, "0.7"]),
+                "breaker": st.fixed_dictionaries({}, optional={"probes": COUNTS}),
+                "bulkhead": st.fixed_dictionaries({}, optional={"waitSeconds": COUNTS}),
+            },
+        ),
+    ),
+    "embeddings": (
+        Embeddings,
+        ("embeddings",),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "provider": st.sampled_from([*EmbeddingProvider, "hashing"]),
+                "model": NAMES,
+                "baseURL": ADDRESSES,
+                "apiKeySecretRef": REFS,
+            },
+        ),
+    ),
+    "oidc": (
+        OIDCSettings,
+        ("api", "auth", "oidc"),
+        st.fixed_dictionaries(
+            {"issuer": ADDRESSES, "audience": st.sampled_from(["mind", "a b", "m" * 256, ""])},
+            optional={
+                "jwksURI": ADDRESSES,
+                "rolesClaim": st.sampled_from(["roles", "a.b", "r" * 256, ""]),
+                "algorithms": st.sampled_from([["RS256"], ["ES256", "EdDSA"], ["HS256"], []]),
+            },
+        ),
+    ),
+    "api": (
+        APISettings,
+        ("api",),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "corsOrigins": st.lists(
+                    st.sampled_from(["*", "https://a.example", "https://a.example/", "a", ""]),
+                    max_size=3,
+                ),
+                "maxPromptCharacters": COUNTS,
+                "requestTimeoutSeconds": COUNTS,
+                "maxConcurrent": COUNTS,
+                "queueTimeoutSeconds": COUNTS,
+            },
+        ),
+    ),
 }
 
 
@@ -127,11 +211,12 @@ def accepted_by_model(model: type[BaseModel], value: dict[str, Any]) -> bool:
 
 
 async def accepted(api: API, path: tuple[str, ...], value: dict[str, Any]) -> bool:
-    spec: dict[str, Any] = {"api": {"auth": {"mode": "None"}}}
+    with_oidc = {"auth": {"mode": "OIDC"}}
+    spec: dict[str, Any] = {"api": with_oidc if path[-1] == "oidc" else {"auth": {"mode": "None"}}}
     inner = spec
     for name in path[:-1]:
         inner = inner.setdefault(name, {})
-    inner[path[-1]] = value
+    inner[path[-1]] = {**inner.get(path[-1], {}), **value}
     manifest = {
         "apiVersion": identity.API_VERSION,
         "kind": identity.KIND,

@@ -15,16 +15,11 @@ _FIGURES: dict[str, str] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: takes minutes; run by `hack/test --all`")
     config.addinivalue_line("markers", "last: changes the installation that all others need")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long ones out unless `-m` says otherwise; take the operator away last."""
-    if not any(str(word).startswith("-m") for word in config.invocation_params.args):
-        left_out = [item for item in items if item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take the operator away last."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 

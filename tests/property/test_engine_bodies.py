@@ -32,7 +32,13 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=12,
 )
-fields = st.sampled_from(["prompt", "moral_value", "max_tokens", "context_top_k", "other"])
+fields = st.sampled_from(
+    [
+        *("prompt", "moral_value", "max_tokens", "context_top_k", "other"),
+        *("event_vector", "event_vector_b64", "secure_mode", "rag_enabled", "user_id"),
+    ]
+)
+paths = st.sampled_from(["/v1/generate", "/generate", "/infer", "/event", "/v1/process_event"])
 bodies = st.one_of(
     st.binary(max_size=200),
     values.map(lambda value: json.dumps(value).encode()),
@@ -41,26 +47,32 @@ bodies = st.one_of(
         {"prompt": st.text(max_size=30), "moral_value": st.floats(0, 1)},
         optional={"max_tokens": st.integers(-5, 5000), "context_top_k": st.integers(-2, 25)},
     ).map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries(
+        {
+            "event_vector": st.lists(st.floats(), min_size=15, max_size=17),
+            "moral_value": st.floats(0, 1),
+        }
+    ).map(lambda value: json.dumps(value).encode()),
 )
 
 
-def post(content):
+def post(path, content):
     async def send():
         transport = httpx2.ASGITransport(app=ENGINE.api)
         async with httpx2.AsyncClient(transport=transport, base_url="http://engine") as client:
             headers = {"Content-Type": "application/json"}
-            return await client.post("/v1/generate", content=content, headers=headers)
+            return await client.post(path, content=content, headers=headers)
 
     return asyncio.run(send())
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(bodies)
-def test_any_body_gets_an_answer_and_only_a_good_one_moves_the_state(content):
+@given(paths, bodies)
+def test_any_body_gets_an_answer_and_only_a_good_one_moves_the_state(path, content):
     before = ENGINE.service.snapshot().state
-    answer = post(content)
+    answer = post(path, content)
     after = ENGINE.service.snapshot().state
-    assert answer.status_code in (200, 400, 413, 422)
+    assert answer.status_code in (200, 400, 403, 413, 422)
     assert (after.digest != before.digest) == (answer.status_code == 200)
     assert (after.counts.steps - before.counts.steps) == (answer.status_code == 200)
     if answer.status_code != 200:

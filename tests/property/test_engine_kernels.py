@@ -94,7 +94,7 @@ def cosine(one, other):
 
 # Whole numbers, so that equal directions are equal and ties are real.
 whole = st.tuples(*[st.integers(-2, 2)] * 3).map(lambda v: v if any(v[:2]) else (1, *v[1:]))
-phases = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0])
+phases = st.sampled_from([0.0, 0.1, 0.25, 0.28, 0.5, 0.9, 1.0])
 scopes = st.sampled_from(["", "", "a", "b"])
 entries = st.builds(
     Entry,
@@ -109,7 +109,7 @@ queries = st.builds(
     Query,
     whole,
     phases,
-    st.sampled_from([0.0, 0.15, 0.4, 0.65, 1.0]),
+    st.sampled_from([0.0, 0.03, 0.15, 0.4, 0.65, 1.0]),
     st.integers(0, 7),
     scopes,
     st.sampled_from([0.0, 0.0, 0.6, 0.8]),

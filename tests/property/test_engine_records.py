@@ -17,6 +17,7 @@ from cognitive_engine.domain.commands import (
     Erase,
     Memory,
     Observe,
+    Override,
     Relieve,
     Remember,
     Reset,
@@ -51,6 +52,7 @@ commands = st.one_of(
     st.builds(Emergency, st.sampled_from(EmergencyReason)),
     st.builds(Relieve),
     st.builds(Reset),
+    st.builds(Override, st.none() | st.floats(0, 1)),
     st.builds(Erase, words),
 )
 all_records = st.builds(

@@ -21,6 +21,7 @@ from cognitive_engine.domain.commands import (
     Erase,
     Memory,
     Observe,
+    Override,
     Relieve,
     Remember,
     Reset,
@@ -47,6 +48,7 @@ commands = st.one_of(
     st.builds(Emergency, st.sampled_from(EmergencyReason)),
     st.builds(Relieve),
     st.builds(Reset),
+    st.builds(Override, st.none() | st.floats(0, 1)),
     st.builds(Erase, scopes),
 )
 scripts = st.lists(st.tuples(commands, st.floats(0.0, 40.0)), max_size=40)

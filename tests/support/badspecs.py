@@ -14,14 +14,20 @@ from cognitive_api.crd import build_schema
 Json = dict[str, Any]
 UNKNOWN = "notAField"
 
-# Good, and with every optional part present, so that each place can be reached.
+# Good, and with every optional part present that a running engine can do without help from
+# outside, so that each place can be reached.
 GOOD: Json = {
     "disruptionBudget": {},
-    "api": {"auth": {"apiKeySecretRef": {"name": "keys"}}, "rateLimit": {}},
+    "api": {
+        "auth": {"apiKeySecretRef": {"name": "keys"}},
+        "corsOrigins": ["https://pages.example"],
+        "rateLimit": {},
+    },
     "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {}},
     "governance": {"moral": {"policy": "homeostatic"}, "rhythm": {}, "speech": {}},
     "memory": {"levels": {}},
-    "llm": {},
+    "llm": {"breaker": {}, "bulkhead": {}},
+    "embeddings": {},
     "logging": {},
     "monitoring": {"serviceMonitor": {"labels": {}}},
     "podTemplate": {
@@ -29,6 +35,40 @@ GOOD: Json = {
         "labels": {},
         "nodeSelector": {},
         "tolerations": [{"key": "gpu", "effect": "NoExecute"}],
+    },
+}
+
+# Good as well, and taken in where a case is about them.
+_ELSEWHERE: Json = {
+    "autoscaling": {"behavior": {"scaleUp": {}, "scaleDown": {}}},
+    "llm": {
+        "backend": "OpenAI",
+        "model": "a-model",
+        "baseURL": "https://models.example/v1",
+        "apiKeySecretRef": {"name": "keys"},
+        "breaker": {},
+        "bulkhead": {},
+    },
+    "embeddings": {
+        "provider": "OpenAICompatible",
+        "model": "a-model",
+        "baseURL": "https://models.example/v1",
+        "apiKeySecretRef": {"name": "keys"},
+    },
+    "api": {
+        "auth": {
+            "mode": "Any",
+            "apiKeySecretRef": {"name": "keys"},
+            "scopeSecretRef": {"name": "keys"},
+            "oidc": {
+                "issuer": "https://login.example/",
+                "audience": "mind",
+                "jwksURI": "https://login.example/keys",
+                "algorithms": ["RS256"],
+            },
+        },
+        "corsOrigins": ["https://pages.example"],
+        "rateLimit": {},
     },
 }
 
@@ -104,9 +144,17 @@ def _bad_values(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if "maxLength" in node:
         yield "too long", "x" * (node["maxLength"] + 1)
     if "maxItems" in node:
-        yield "too many", [{"operator": "Exists"}] * (node["maxItems"] + 1)
+        yield "too many", [_good_item(node["items"])] * (node["maxItems"] + 1)
+    if node.get("minItems"):
+        yield "too few", []
     if "maxProperties" in node:
         yield "too many", {f"key-{i}": "x" for i in range(node["maxProperties"] + 1)}
+
+
+def _good_item(node: Mapping[str, Any]) -> Any:
+    if node["type"] == "object":
+        return {"operator": "Exists"}
+    return node["enum"][0] if "enum" in node else "https://pages.example"
 
 
 def _out_of_bounds(node: Mapping[str, Any], step: float) -> Iterator[tuple[str, Any]]:
@@ -120,8 +168,8 @@ def _out_of_bounds(node: Mapping[str, Any], step: float) -> Iterator[tuple[str, 
 
 def _case(place: Place, what: str, value: Any) -> BadSpec:
     spec = copy.deepcopy(GOOD)
-    if place[:1] == ("autoscaling",):
-        spec["autoscaling"] = {"behavior": {"scaleUp": {}, "scaleDown": {}}}
+    if place and place[0] in _ELSEWHERE:
+        spec[place[0]] = copy.deepcopy(_ELSEWHERE[str(place[0])])
     dotted = _dotted(place)
     if not place:
         return BadSpec(f"spec: {what}", value, "spec")
@@ -174,8 +222,32 @@ _BREAKERS: list[tuple[str, Callable[[Json], Any]]] = [
     ),
     ("requests.cpu must not", lambda s: s["resources"].update(requests={"cpu": 2})),
     ("requests.memory must not", lambda s: s["resources"].update(requests={"memory": "3Gi"})),
-    ("apiKeySecretRef is required", lambda s: s["api"]["auth"].pop("apiKeySecretRef")),
-    ("has no effect while", lambda s: s["api"]["auth"].update(mode="None")),
+    ("api.auth.apiKeySecretRef is req", lambda s: s["api"]["auth"].pop("apiKeySecretRef")),
+    ("api.auth.apiKeySecretRef has no effect", lambda s: s["api"]["auth"].update(mode="OIDC")),
+    ("api.auth.oidc is required", lambda s: s["api"]["auth"].pop("oidc")),
+    ("api.auth.oidc has no effect", lambda s: s["api"]["auth"].update(mode="APIKey")),
+    (
+        "issuer must start with https",
+        lambda s: s["api"]["auth"]["oidc"].update(issuer="http://login.example"),
+    ),
+    (
+        "jwksURI must start with https",
+        lambda s: s["api"]["auth"]["oidc"].update(jwksURI="http://login.example/keys"),
+    ),
+    ("llm.baseURL and llm.model are", lambda s: s.update(llm={"backend": "OpenAICompatible"})),
+    ("llm.temperature must not", lambda s: s["llm"].update(backend="Anthropic", temperature=1.1)),
+    ("llm.apiKeySecretRef is required", lambda s: s["llm"].pop("apiKeySecretRef")),
+    ("llm.apiKeySecretRef have no effect", lambda s: s["llm"].update(backend="LocalStub")),
+    ("embeddings.model is required", lambda s: s.update(embeddings={"provider": "Model2Vec"})),
+    ("embeddings.baseURL and embeddings.model", lambda s: s["embeddings"].pop("baseURL")),
+    (
+        "have an effect only when",
+        lambda s: s["embeddings"].update(provider="Model2Vec"),
+    ),
+    (
+        "embeddings.model has no effect",
+        lambda s: s.update(embeddings={"provider": "Hashing", "model": "a-model"}),
+    ),
     ("key may be left out", _toleration(operator="Equal", value="x")),
     ("value has no meaning", _toleration(operator="Exists", value="x")),
     ("tolerationSeconds needs", _toleration(key="gpu", tolerationSeconds=5)),
@@ -197,5 +269,7 @@ def _broken_rules() -> Iterator[BadSpec]:
         breakers = [change for part, change in _BREAKERS if part in message]
         assert len(breakers) == 1, f"say in badspecs.py how this rule is broken: {message}"
         spec = copy.deepcopy(GOOD)
+        for name in ("llm", "embeddings", "api"):
+            spec[name] = copy.deepcopy(_ELSEWHERE[name])
         breakers[0](spec)
         yield BadSpec(f"rule: {message}", spec, message, rule=message)

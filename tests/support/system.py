@@ -21,6 +21,8 @@ HELM_SECONDS = 110
 START_SECONDS = 60.0
 LOG_LINES_READ = 500
 LOG_LINES_SHOWN = 30
+OPERATOR_COMMAND = b"cognitive-operator"
+ENGINE_COMMAND = b"cognitive-engine"
 
 
 def required(name: str) -> str:
@@ -120,8 +122,7 @@ class System:
 
     def killer(self) -> "Killer":
         """Return a way to kill the operator that runs now, prepared so that it takes no time."""
-        pod = self.pods()[0]
-        return Killer(self.kube, pod["metadata"]["name"], _processes(pod["metadata"]["uid"]))
+        return Killer.of(self.kube, self.pods()[0], OPERATOR_COMMAND)
 
     def log_tail(self, about: str = "") -> str:
         """Return the last lines of the log that speak of a namespace, or of none."""
@@ -140,11 +141,20 @@ class System:
 
 @dataclass(frozen=True)
 class Killer:
-    """Ends one operator without a word of warning."""
+    """Ends one pod without a word of warning."""
 
     kube: Kube
+    namespace: str
     pod: str
+    command: bytes
     processes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, kube: Kube, pod: Json, command: bytes) -> "Killer":
+        """Return one that knows the processes of `pod` whose command holds these words."""
+        meta = pod["metadata"]
+        processes = _processes(meta["uid"], command)
+        return cls(kube, meta["namespace"], meta["name"], command, processes)
 
     def kill(self) -> None:
         """SIGKILL where its process can be reached from here; then its pod is gone by force.
@@ -152,34 +162,36 @@ class Killer:
         The deletion alone grants it two more seconds, and the container alone would be started
         again only after the kubelet's back-off.
         """
+        self.kill_processes()
+        self.kube.delete("Pod", self.namespace, self.pod, gracePeriodSeconds="0")
+
+    def kill_processes(self) -> None:
+        """SIGKILL, and leave the rest to the cluster."""
         for process in self.processes:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
-        self.kube.delete("Pod", NAMESPACE, self.pod, gracePeriodSeconds="0")
 
     def dead(self) -> bool:
         """Return whether none of its processes runs any more."""
-        return not any(_runs(process) for process in self.processes)
+        return not any(_runs(process, self.command) for process in self.processes)
 
 
-def _processes(pod_uid: str) -> tuple[int, ...]:
-    """Return the operator's processes of one pod, told by control group and command."""
+def _processes(pod_uid: str, command: bytes) -> tuple[int, ...]:
+    """Return the processes of one pod, told by control group and command."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with suppress(OSError):
             groups = (entry / "cgroup").read_text().replace("_", "-")
-            if f"pod{pod_uid}" in groups and b"cognitive-operator" in (
-                (entry / "cmdline").read_bytes()
-            ):
+            if f"pod{pod_uid}" in groups and command in (entry / "cmdline").read_bytes():
                 found.append(int(entry.name))
     return tuple(found)
 
 
-def _runs(process: int) -> bool:
+def _runs(process: int, command: bytes) -> bool:
     with suppress(OSError):
-        return b"cognitive-operator" in Path(f"/proc/{process}/cmdline").read_bytes()
+        return command in Path(f"/proc/{process}/cmdline").read_bytes()
     return False
 
 

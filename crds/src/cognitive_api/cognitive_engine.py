@@ -10,13 +10,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from .engine_config import AuthMode, LLMSettings, LoggingSettings, RateLimitSettings
+from .engine_config import LoggingSettings, Rules
 from .governance import GovernanceSettings, MemorySettings, Strict
 from .identity import GROUP
+from .keyed import API, LLM, Embeddings
 
 DEFAULT_REPLICAS = 3
-
-Rules = tuple[tuple[str, str], ...]
 
 # Kubernetes' own quantity grammar; an integer without a unit may be written bare.
 Quantity = Annotated[
@@ -24,10 +23,6 @@ Quantity = Annotated[
     | Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")],
     Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
 ]
-ObjectName = Annotated[
-    str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-]
-SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 LabelText = Annotated[
     str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")
 ]
@@ -144,48 +139,6 @@ class Resources(Strict):
             ".compareTo(quantity(string(self.limits.memory))) <= 0",
             "resources.requests.memory must not exceed resources.limits.memory",
         ),
-    )
-
-
-class SecretKeyRef(Strict):
-    """One key of a Secret in the same namespace."""
-
-    name: ObjectName = Field(description="Name of the Secret.")
-    key: SecretKey = Field("api-key", description="Key within the Secret.")
-
-
-class Auth(Strict):
-    """Who may call the API."""
-
-    mode: AuthMode = Field(
-        AuthMode.API_KEY,
-        description="`APIKey` asks every caller for a key; `None` lets anybody in and has to be "
-        "said aloud.",
-    )
-    api_key_secret_ref: SecretKeyRef | None = Field(
-        None,
-        description="Where the accepted keys stand, one a line. A changed Secret is picked up "
-        "without a restart.",
-    )
-
-    cel: ClassVar[Rules] = (
-        (
-            "self.mode != 'APIKey' || has(self.apiKeySecretRef)",
-            "api.auth.apiKeySecretRef is required unless api.auth.mode is None",
-        ),
-        (
-            "self.mode != 'None' || !has(self.apiKeySecretRef)",
-            "api.auth.apiKeySecretRef has no effect while api.auth.mode is None: remove one",
-        ),
-    )
-
-
-class API(Strict):
-    """The HTTP edge."""
-
-    auth: Auth = Field(default_factory=Auth, description="Who may call the API.")
-    rate_limit: RateLimitSettings = Field(
-        RateLimitSettings(), description="How often one caller may call each pod."
     )
 
 
@@ -319,7 +272,10 @@ class CognitiveEngineSpec(Strict):
         GovernanceSettings(), description="The rules an answer has to pass."
     )
     memory: MemorySettings = Field(MemorySettings(), description="What is remembered.")
-    llm: LLMSettings = Field(LLMSettings(), description="The generator of answers.")
+    llm: LLM = Field(LLM(), description="The generator of answers.")
+    embeddings: Embeddings = Field(
+        Embeddings(), description="Turns texts into the vectors that memory compares."
+    )
     api: API = Field(default_factory=API, description="The HTTP edge.")
     monitoring: Monitoring = Field(Monitoring(), description="How the engine is watched.")
     logging: LoggingSettings = Field(LoggingSettings(), description="The engine's log.")

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from . import cognitive_engine, engine_config, governance, identity
+from . import cognitive_engine, engine_config, governance, identity, keyed
 
 Schema = dict[str, Any]
 
@@ -33,7 +33,7 @@ _NAME_RULE = (
 
 def _rules_by_model() -> dict[str, tuple[tuple[str, str], ...]]:
     found = {}
-    for module in (governance, engine_config, cognitive_engine):
+    for module in (governance, engine_config, keyed, cognitive_engine):
         for name, item in vars(module).items():
             if isinstance(item, type) and issubclass(item, BaseModel) and hasattr(item, "cel"):
                 found[name] = item.cel
@@ -118,7 +118,8 @@ def _resolve(node: Mapping[str, Any], defs: Mapping[str, Any]) -> tuple[Schema, 
     return merged, model_name
 
 
-def _model_schema(model: type[BaseModel]) -> Schema:
+def model_schema(model: type[BaseModel]) -> Schema:
+    """Return the structural schema of a model, without references."""
     raw = model.model_json_schema(by_alias=True)
     schema = _convert(raw, raw.get("$defs", {}))
     schema.pop("default", None)
@@ -130,8 +131,8 @@ def _model_schema(model: type[BaseModel]) -> Schema:
 
 def build_schema() -> Schema:
     """Return the OpenAPI schema of one CognitiveEngine object."""
-    spec = _model_schema(cognitive_engine.CognitiveEngineSpec)
-    status = _model_schema(cognitive_engine.CognitiveEngineStatus)
+    spec = model_schema(cognitive_engine.CognitiveEngineSpec)
+    status = model_schema(cognitive_engine.CognitiveEngineStatus)
     # "Not seen yet" must never look healthy, so it is there from the first moment.
     status["default"] = {"observedGeneration": -1}
     return {

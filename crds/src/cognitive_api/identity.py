@@ -45,9 +45,18 @@ CONFIG_FILE_NAME: Final = "engine.yaml"
 CONFIG_DIR: Final = "/etc/cognitive-engine"
 API_KEYS_DIR: Final = "/etc/cognitive-engine-keys"
 API_KEYS_FILE_NAME: Final = "api-keys"
+LLM_KEY_DIR: Final = "/etc/cognitive-engine-llm"
+LLM_KEY_FILE_NAME: Final = "llm-key"
+EMBEDDINGS_KEY_DIR: Final = "/etc/cognitive-engine-embeddings"
+EMBEDDINGS_KEY_FILE_NAME: Final = "embeddings-key"
+SCOPE_SECRET_DIR: Final = "/etc/cognitive-engine-scope"  # noqa: S105 - a place
+SCOPE_SECRET_FILE_NAME: Final = "scope-secret"  # noqa: S105
 
 ENV_CONFIG_PATH: Final = "CONFIG_PATH"
 ENV_API_KEYS_FILE: Final = "API_KEYS_FILE"
+ENV_LLM_API_KEY_FILE: Final = "LLM_API_KEY_FILE"
+ENV_EMBEDDINGS_API_KEY_FILE: Final = "EMBEDDINGS_API_KEY_FILE"
+ENV_SCOPE_SECRET_FILE: Final = "SCOPE_SECRET_FILE"  # noqa: S105
 ENV_TRACK: Final = "MLSDM_TRACK"
 ENV_REVISION: Final = "MLSDM_REVISION"
 

@@ -52,6 +52,55 @@ and all engines in place. `kubectl delete crd cognitiveengines.mlsdm.io` removes
 A misspelt value is refused.
 """
 
+_SETTINGS_INTRODUCTION = """\
+What one engine process can be told. Defaults come first, then the file that `CONFIG_PATH` or \
+`--config` names, then the environment, then options of `serve`: what comes later counts. In a pod \
+the operator writes the file.
+
+`cognitive-engine check` prints what is in force, where each value comes from, what has no effect \
+and why. It shows no secret. With `-o json` it writes for programs; with `--strict` it exits with \
+2 if there are warnings. The hash it prints is the one in the log's first line, in `/v1/state` and \
+in the metrics.
+
+Secrets are never in the file. An unknown key of the file is refused, and the nearest one is \
+named; an unknown variable that begins with `MLSDM_` is a warning.
+
+## File
+
+YAML or JSON.
+"""
+
+_VARIABLES_INTRODUCTION = """\
+An empty variable counts as absent. Every key of the file has a variable too: `MLSDM_`, then the \
+key in capitals, with `__` between its parts (`MLSDM_MEMORY__TOP_K`); so have the keys of MLSDM's \
+files below. Where two variables set the same key, the one that stands first here counts.
+"""
+
+_SECRETS_INTRODUCTION = """\
+Of the keys for one model the first that is set counts; all keys of callers count.
+"""
+
+_FILE_KEYS_INTRODUCTION = """\
+A file may be written for MLSDM: the example of its documents, its production-ready file and the \
+schema of its releases are understood, also in parts. Parts named `development`, `staging` and \
+`production` count when `MLSDM_ENV` names them. Here such a key sets the one beside it.
+"""
+
+_UNUSED_INTRODUCTION = """\
+These are understood and change nothing. Those in bold are a warning when they are switched on, \
+because somebody may rely on them.
+"""
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """A variable, or a key of MLSDM's files: the keys of ours that it sets, and a remark."""
+
+    name: str
+    sets: tuple[str, ...]
+    says: str
+    alarming: bool = False
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -98,6 +147,37 @@ def render_chart(schema: Schema) -> str:
     rows = [row for row in _children(schema, "") if not row.schema.get("properties")]
     lines += _table([row for row in rows if row.path != "global"])
     return "\n".join([*lines, ""])
+
+
+def render_settings(
+    schema: Schema,
+    variables: Sequence[Spelling],
+    secrets: Sequence[Spelling],
+    file_keys: Sequence[Spelling],
+    unused: Sequence[Spelling],
+) -> str:
+    """Write the page of the engine's own settings."""
+    lines = [*_title("Engine settings"), _SETTINGS_INTRODUCTION]
+    rows = [row for row in _children(schema, "") if "properties" not in row.schema]
+    lines += [*_table(rows), "", "## Variables", "", _VARIABLES_INTRODUCTION]
+    lines += [*_spellings("variable", variables), "", "## Secrets", "", _SECRETS_INTRODUCTION]
+    lines += ["| variable | meaning |", "|---|---|"]
+    lines += [f"| `{item.name}` | {_cell(item.says)} |" for item in secrets]
+    lines += ["", "## Keys of MLSDM's files", "", _FILE_KEYS_INTRODUCTION]
+    lines += [*_spellings("key", file_keys), "", "## Without effect", "", _UNUSED_INTRODUCTION]
+    lines += ["| variable or key | why |", "|---|---|"]
+    for item in unused:
+        name = f"**`{item.name}`**" if item.alarming else f"`{item.name}`"
+        lines.append(f"| {name} | {_cell(item.says)} |")
+    return "\n".join([*lines, ""])
+
+
+def _spellings(head: str, items: Sequence[Spelling]) -> list[str]:
+    lines = [f"| {head} | sets | remark |", "|---|---|---|"]
+    for item in items:
+        sets = ", ".join(f"`{path}`" for path in item.sets)
+        lines.append(f"| `{item.name}` | {sets} | {_cell(item.says)} |")
+    return lines
 
 
 def _title(text: str) -> list[str]:

@@ -1,6 +1,7 @@
-"""Command line: `serve` runs the engine, `check` judges a configuration file.
+"""Command line: `serve` runs the engine, `check` explains the settings.
 
-Exit codes: 0 done, 1 an address cannot be had, 2 the settings are not usable.
+Exit codes of `serve`: 0 done, 1 an address cannot be had, 2 the settings are not usable; of
+`check`: 0 valid, 1 invalid, 2 valid with warnings under --strict.
 """
 
 import argparse
@@ -11,38 +12,34 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 import uvloop
-import yaml
 
 from cognitive_api import identity as api_names
 from cognitive_engine import __version__
-from cognitive_engine.domain import limits
 from cognitive_engine.edge.app import build_engine
 from cognitive_engine.edge.server import Listeners, bind, serve
-from cognitive_engine.settings import (
-    PORT_MAX,
-    SettingsError,
-    config_hash,
-    effective,
-    from_environment,
-    load_config,
-    whole_number,
-)
+from cognitive_engine.settings import Settings, SettingsError, load_settings
+from cognitive_engine.settings.explain import explain_json, explain_yaml, warnings
 from cognitive_engine.telemetry import logs
 
-# Inside a container the network decides who reaches the port.
-_HOST_DEFAULT = "0.0.0.0"  # noqa: S104
+# Options of `serve` by the setting that each of them sets.
+_OPTIONS = {
+    "server.host": ("--host", "address to listen on"),
+    "server.port": ("--port", "port of the API"),
+    "server.metricsPort": ("--metrics-port", "port of the metrics"),
+    "server.shutdownSeconds": ("--shutdown-seconds", "longest time from SIGTERM to exit"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     options = _parser().parse_args(arguments)
+    check = options.command == "check"
     try:
-        if options.command == "check":
-            return _check(options.file or os.environ.get(api_names.ENV_CONFIG_PATH))
-        return _serve(options, os.environ)
+        settings = _settings(options, os.environ)
+        return _check(settings, options) if check else _serve(settings, os.environ)
     except SettingsError as error:
         sys.stderr.write(f"cognitive-engine: {error}\n")
-        return 2
+        return 1 if check else 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,78 +47,58 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("serve", help="serve the API and the metrics")
-    run.add_argument("--host", help=f"address to listen on (env HOST, default {_HOST_DEFAULT})")
-    run.add_argument(
-        "--port", help=f"port of the API (env API_PORT, default {api_names.PORT_HTTP})"
-    )
-    run.add_argument(
-        "--metrics-port",
-        help=f"port of the metrics (env METRICS_PORT, default {api_names.PORT_METRICS})",
-    )
-    run.add_argument(
-        "--shutdown-seconds",
-        help="longest time from SIGTERM to exit "
-        f"(env SHUTDOWN_SECONDS, default {limits.SHUTDOWN_SECONDS_DEFAULT})",
-    )
-    check = commands.add_parser("check", help="validate a configuration and print what it means")
-    check.add_argument("file", nargs="?", help="file to check (default: env CONFIG_PATH)")
+    check = commands.add_parser("check", help="print what is in force, and where it comes from")
+    for command in (run, check):
+        command.add_argument(
+            "--config",
+            metavar="FILE",
+            help=f"YAML or JSON (default: env {api_names.ENV_CONFIG_PATH})",
+        )
+    for path, (name, text) in _OPTIONS.items():
+        run.add_argument(name, dest=path, help=f"{text} ({path})")
+    check.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml")
+    check.add_argument("--strict", action="store_true", help="exit with 2 if there are warnings")
     return parser
 
 
-def _check(path: str | None) -> int:
-    config = load_config(path)
-    text = yaml.safe_dump(effective(config), sort_keys=False)
-    sys.stdout.write(f"# config hash: {config_hash(config)}\n{text}")
-    return 0
+def _settings(options: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
+    path = options.config or environment.get(api_names.ENV_CONFIG_PATH)
+    given = {
+        target: (name, getattr(options, target, None)) for target, (name, _) in _OPTIONS.items()
+    }
+    return load_settings(path, environment, given)
 
 
-def _serve(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    host = options.host or from_environment(environment, "HOST", _HOST_DEFAULT)
-    port = _number(options.port, environment, "API_PORT", api_names.PORT_HTTP)
-    metrics_port = _number(
-        options.metrics_port, environment, "METRICS_PORT", api_names.PORT_METRICS
-    )
-    shutdown_seconds = _number(
-        options.shutdown_seconds,
-        environment,
-        "SHUTDOWN_SECONDS",
-        limits.SHUTDOWN_SECONDS_DEFAULT,
-        low=limits.SHUTDOWN_SECONDS_MIN,
-        high=limits.SHUTDOWN_SECONDS_MAX,
-    )
-    config = load_config(environment.get(api_names.ENV_CONFIG_PATH))
+def _check(settings: Settings, options: argparse.Namespace) -> int:
+    explained = explain_json(settings) if options.output == "json" else explain_yaml(settings)
+    sys.stdout.write(explained)
+    return 2 if options.strict and warnings(settings) else 0
+
+
+def _serve(settings: Settings, environment: Mapping[str, str]) -> int:
+    if settings.secrets.faults:
+        raise SettingsError(settings.secrets.faults[0])
+    config = settings.config
     logs.configure(config.logging)
-    engine = build_engine(config, environment)
-    try:
-        api = bind(host, port)
-        metrics = bind(host, metrics_port)
-    except OSError as error:
-        sys.stderr.write(f"cognitive-engine: cannot listen on {host}: {error.strerror}\n")
-        return 1
     structlog.stdlib.get_logger("cognitive_engine").info(
         "starting",
         version=__version__,
-        config=config_hash(config),
+        config=settings.hash,
         policy=config.governance.moral.policy.value,
-        auth_mode=config.auth_mode.value,
+        auth_mode=config.auth.mode.value,
+        warnings=list(settings.warnings),
     )
+    engine = build_engine(config, environment, deadline_seconds=config.api.request_timeout_seconds)
+    server = config.server
+    try:
+        api = bind(server.host, server.port)
+        metrics = bind(server.host, server.metrics_port)
+    except OSError as error:
+        sys.stderr.write(f"cognitive-engine: cannot listen on {server.host}: {error.strerror}\n")
+        return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(engine, Listeners(api, metrics), shutdown_seconds))
+        runner.run(serve(engine, Listeners(api, metrics), server.shutdown_seconds))
     return 0
-
-
-def _number(
-    option: str | None,
-    environment: Mapping[str, str],
-    name: str,
-    default: int,
-    *,
-    low: int = 0,
-    high: int = PORT_MAX,
-) -> int:
-    flag = "--" + name.removeprefix("API_").lower().replace("_", "-")
-    text = option if option is not None else from_environment(environment, name, str(default))
-    return whole_number(flag if option is not None else name, text, low, high)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,17 @@ class Embedder(Protocol):
         """A float32 vector of norm 1, shape (dimension,); the same for the same text, always."""
 
 
+class AsyncEmbedder(Protocol):
+    """Turns text into a direction, somewhere."""
+
+    async def embed(self, text: str) -> Vector:
+        """A float32 vector of norm 1, shape (dimension,).
+
+        Raises:
+            GenerationFailed: there is none.
+        """
+
+
 class Clock(Protocol):
     """Tells the time."""
 
@@ -57,5 +68,5 @@ class Meter(Protocol):
     def observe_generation(self, seconds: float) -> None:
         """One accepted request, from its arrival at the use case to its answer."""
 
-    def observe_retrieval(self, seconds: float) -> None:
-        """One search of the memory."""
+    def observe_retrieval(self, seconds: float, queries: int) -> None:
+        """One search of the memory for so many queries at once, in seconds for each."""

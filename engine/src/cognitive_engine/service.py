@@ -7,24 +7,59 @@ generator, and a search that waits for the others of the same tick.
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from cognitive_api.engine_config import EngineConfig
-from cognitive_engine.domain import limits
-from cognitive_engine.domain.commands import Asleep, Command, Emergency, Halted, Outcome, Relieve
+from cognitive_engine.domain import commands, limits
+from cognitive_engine.domain.commands import Asleep, Command, Emergency, Halted, Relieve
 from cognitive_engine.domain.emergency import EmergencyReason, EmergencyState
 from cognitive_engine.domain.memory.pelm import Query, Recollection
+from cognitive_engine.domain.memory.vectors import Vector
 from cognitive_engine.domain.rhythm import RhythmState
 from cognitive_engine.domain.speech.governors import speech_pipeline
 from cognitive_engine.domain.state import Rules, State, emergency_at, initial, rhythm_at
 from cognitive_engine.domain.step import step
-from cognitive_engine.ports import Clock, Embedder, Generator, Meter
-from cognitive_engine.turn import Answer, Apply, Effect, Embed, Recall, Request, Turn, Write, turn
+from cognitive_engine.ports import (
+    AsyncEmbedder,
+    Clock,
+    Draft,
+    GenerationFailed,
+    Generator,
+    Meter,
+)
+from cognitive_engine.turn import (
+    Answer,
+    Apply,
+    Effect,
+    Embed,
+    Outcome,
+    Recall,
+    Request,
+    Turn,
+    Write,
+    turn,
+)
 
 
-class Overloaded(Exception):
-    """As many requests as the engine takes at once are being answered."""
+class TurnTrace(Protocol):
+    """Follows a turn."""
+
+    def effect(self, effect: Effect) -> AbstractContextManager[None]:
+        """What is around the doing of `effect`."""
+
+    def end(self, outcome: Outcome | None) -> None:
+        """The turn is over; None when it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Calls since the start that came to nothing, whoever was asked."""
+
+    generator: int = 0
+    embedder: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +69,7 @@ class Snapshot:
     state: State
     rhythm: RhythmState
     emergency: EmergencyState
+    failures: Failures
 
 
 class Service:
@@ -44,7 +80,7 @@ class Service:
         config: EngineConfig,
         *,
         generator: Generator,
-        embedder: Embedder,
+        embedder: AsyncEmbedder,
         clock: Clock,
         meter: Meter,
     ) -> None:
@@ -54,21 +90,23 @@ class Service:
         self._embedder = embedder
         self._clock = clock
         self._meter = meter
-        self._in_flight = 0
+        self._failures = Failures()
         self._searches: list[tuple[Query, asyncio.Future[Recollection]]] = []
-        self._speech = speech_pipeline(config.governance.speech)
+        speech = config.governance.speech
+        self._speech = speech_pipeline(speech)
+        self._judged_speech = speech_pipeline(speech.model_copy(update={"enabled": True}))
         self._state = initial(Rules(config.governance, config.memory), clock.now())
 
     def snapshot(self) -> Snapshot:
         """The state now; changes nothing."""
         state, now = self._state, self._clock.now()
-        return Snapshot(state, rhythm_at(state, now), emergency_at(state, now))
+        return Snapshot(state, rhythm_at(state, now), emergency_at(state, now), self._failures)
 
     def drain(self) -> None:
         """Say not ready from now on; requests that still arrive are served."""
         self.draining = True
 
-    def apply(self, command: Command) -> Outcome:
+    def apply(self, command: Command) -> commands.Outcome:
         """Take `command` into the state.
 
         Raises:
@@ -91,32 +129,49 @@ class Service:
         """Verify the next `rows` rows of the bank and drop damaged ones; how many were dropped."""
         return self._state.pelm.scrub(rows)
 
-    async def generate(self, request: Request) -> Answer | Asleep | Halted:
-        """Serve one request; see `turn.turn`.
+    async def generate(
+        self, request: Request, *, judge_speech: bool = False, trace: TurnTrace | None = None
+    ) -> Answer | Asleep | Halted:
+        """Serve one request; see `turn.turn`. `trace` follows it.
+
+        `judge_speech`: look for telegraphic speech in this answer even if the settings do not.
 
         Raises:
-            Overloaded: nothing was done.
-            GenerationFailed: the step counts, nothing is remembered.
+            GenerationFailed: the step counts, nothing is remembered; or the prompt could not be
+                embedded, and nothing has happened.
         """
-        if self._in_flight >= limits.REQUESTS_IN_FLIGHT_MAX:
-            raise Overloaded
-        self._in_flight += 1
         started = time.perf_counter()
-        try:
-            now = self._clock.now()
-            outcome = await self._drive(turn(request, self._state.rules, self._speech, now))
-        finally:
-            self._in_flight -= 1
+        speech = self._judged_speech if judge_speech else self._speech
+        now = self._clock.now()
+        running = turn(request, self._state.rules, speech, now)
+        if trace is None:
+            outcome = await self._drive(running, self._perform)
+        else:
+            outcome = await self._traced(running, trace)
         if isinstance(outcome, Answer) and outcome.accepted:
             self._meter.observe_generation(time.perf_counter() - started)
         return outcome
 
-    async def _drive(self, running: Turn) -> Answer | Asleep | Halted:
+    async def _traced(self, running: Turn, trace: TurnTrace) -> Answer | Asleep | Halted:
+        async def perform(effect: Effect) -> object:
+            with trace.effect(effect):
+                return await self._perform(effect)
+
+        outcome = None
+        try:
+            outcome = await self._drive(running, perform)
+            return outcome
+        finally:
+            trace.end(outcome)
+
+    async def _drive(
+        self, running: Turn, perform: Callable[[Effect], Awaitable[object]]
+    ) -> Answer | Asleep | Halted:
         try:
             effect = next(running)
             while True:
                 try:
-                    result = await self._perform(effect)
+                    result = await perform(effect)
                 except Exception as error:
                     effect = running.throw(error)
                 else:
@@ -133,10 +188,24 @@ class Service:
         if isinstance(effect, Recall):
             return await self._recall(effect.query)
         if isinstance(effect, Write):
-            return await self._generator.generate(effect.draft)
+            return await self._written(effect.draft)
         if isinstance(effect, Embed):
-            return self._embedder.embed(effect.text)
+            return await self._embedded(effect.text)
         return self._state.moral.threshold
+
+    async def _written(self, draft: Draft) -> str:
+        try:
+            return await self._generator.generate(draft)
+        except GenerationFailed:
+            self._failures = replace(self._failures, generator=self._failures.generator + 1)
+            raise
+
+    async def _embedded(self, text: str) -> Vector:
+        try:
+            return await self._embedder.embed(text)
+        except GenerationFailed:
+            self._failures = replace(self._failures, embedder=self._failures.embedder + 1)
+            raise
 
     async def _recall(self, query: Query) -> Recollection:
         """Search with all others that come before the loop turns again: they cost little more."""
@@ -164,8 +233,7 @@ class Service:
         started = time.perf_counter()
         answers = self._state.pelm.recall_many(queries)
         each = (time.perf_counter() - started) / max(len(queries), 1)
-        for _ in queries:
-            self._meter.observe_retrieval(each)
+        self._meter.observe_retrieval(each, len(queries))
         return answers
 
 

@@ -220,8 +220,8 @@ def _parse(request: Request, rules: Rules) -> _Call:
         raise InvalidText("a prompt is not blank")
     parse_max_tokens(request.max_tokens)
     top_k = request.context_top_k
-    if top_k is not None and (type(top_k) is not int or not 0 <= top_k <= limits.TOP_K_MAX):
-        raise InvalidEntry(f"context_top_k lies in [0, {limits.TOP_K_MAX}]")
+    if top_k is not None and (type(top_k) is not int or not 0 <= top_k <= limits.CONTEXT_ITEMS_MAX):
+        raise InvalidEntry(f"context_top_k lies in [0, {limits.CONTEXT_ITEMS_MAX}]")
     score = parse_score(request.moral_value)
     if request.bar is not None:
         parse_score(request.bar)

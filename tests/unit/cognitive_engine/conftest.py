@@ -44,10 +44,12 @@ class GatedGenerator:
 def small(**settings):
     """A configuration without authentication and limits, with a small memory."""
     base = {
-        "authMode": "None",
+        "auth": {"mode": "None"},
         "rateLimit": {"enabled": False},
         "memory": {"dimension": 64, "capacity": 500},
     }
+    if "authMode" in settings:
+        settings["auth"] = {"mode": settings.pop("authMode")}
     return EngineConfig.model_validate(base | settings)
 
 

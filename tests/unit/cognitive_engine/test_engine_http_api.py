@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from cognitive_engine.domain import limits
 from cognitive_engine.ports import GenerationFailed
 
 pytestmark = pytest.mark.asyncio
@@ -36,6 +35,7 @@ async def test_a_fact_is_recalled_and_reaches_the_generator(edge):
         0.1,
         12.5,
     )
+    assert body.pop("metrics")["timing"]["total"] > 0
     assert body == {
         "accepted": True,
         "phase": "wake",
@@ -45,6 +45,18 @@ async def test_a_fact_is_recalled_and_reaches_the_generator(edge):
         "moral_value": 0.9,
         "context_items": 1,
         "max_tokens_used": 2048,
+        "moral_score": 0.9,
+        "aphasia_flags": ["short_sentences"],
+        "emergency_shutdown": False,
+        "cognitive_state": {
+            "phase": "wake",
+            "stateless_mode": False,
+            "emergency_shutdown": False,
+            "memory_used_mb": 0.12,
+            "moral_threshold": 0.5,
+        },
+        "safety_flags": {"validation_steps": ["moral", "quality_gate"], "rejected_at": None},
+        "memory_stats": {"step": 3, "moral_threshold": 0.5, "context_items": 1},
     }
 
 
@@ -88,14 +100,22 @@ async def test_a_moral_refusal_is_an_answer_and_remembers_nothing(edge):
         answer = await client.post("/v1/generate", json=ask("x", moral_value=0.2))
         state = (await client.get("/v1/state")).json()
     assert answer.status_code == 200
-    assert answer.json() | {"moral_threshold": 0} == {
+    body = answer.json()
+    threshold = body.pop("moral_threshold")
+    assert threshold > 0.5
+    for name in ("metrics", "cognitive_state", "memory_stats"):
+        assert body.pop(name)
+    assert body == {
         "response": "",
         "accepted": False,
         "phase": "wake",
         "step": 1,
         "note": "morally rejected",
-        "moral_threshold": 0,
         "moral_value": 0.2,
+        "moral_score": 0.2,
+        "aphasia_flags": None,
+        "emergency_shutdown": False,
+        "safety_flags": {"validation_steps": ["moral"], "rejected_at": "moral"},
         "context_items": 0,
         "max_tokens_used": 0,
         "context": [],
@@ -192,13 +212,27 @@ async def test_the_state_speaks_of_everything_and_quotes_nothing(edge):
     assert "a-secret-word" not in answer.text
     assert len(bytes.fromhex(state.pop("state_digest"))) == 16
     assert len(state.pop("config_hash")) == 16
-    assert state.pop("synaptic_norms")["L1"] == pytest.approx(1.0, abs=1e-4)
+    norms = state.pop("synaptic_norms")
+    assert norms["L1"] == pytest.approx(1.0, abs=1e-4)
+    assert {f"{name}_norm": norm for name, norm in norms.items()} == {
+        f"{name}_norm": state.pop(f"{name}_norm") for name in norms
+    }
+    assert state.pop("moral_drift")["total_changes"] == 0
+    assert state.pop("reliability") == {
+        "stateless_mode": False,
+        "circuit_breaker_state": "closed",
+        "pelm_failure_count": 0,
+        "qilm_failure_count": 0,
+        "embedding_failure_count": 0,
+        "llm_failure_count": 0,
+    }
     assert state.pop("pelm_stats") == state.pop("qilm_stats")
     assert state == {
         "step": 1,
         "phase": "wake",
         "phase_counter": 7,
         "moral_threshold": 0.5,
+        "moral_threshold_held": False,
         "moral_ema": 0.55,
         "moral_harm_ema": 0.0,
         "accepted_count": 1,
@@ -206,6 +240,7 @@ async def test_the_state_speaks_of_everything_and_quotes_nothing(edge):
         "consolidation_buffer_size": 1,
         "consolidations": 0,
         "halted_count": 0,
+        "erased_count": 0,
         "damaged_memories": 0,
         "evicted_memories": 0,
         "emergency": {"active": False, "reason": None},
@@ -213,6 +248,11 @@ async def test_the_state_speaks_of_everything_and_quotes_nothing(edge):
         "sleep_policy": "serve",
         "track": "canary",
         "revision": "r7",
+        "current_phase": "wake",
+        "latent_events_count": 0,
+        "accepted_events_count": 1,
+        "total_events_processed": 1,
+        "moral_filter_threshold": 0.5,
     }
 
 
@@ -233,10 +273,10 @@ async def test_a_slow_generator_blocks_nobody_and_meets_its_deadline(edge):
     assert (state["step"], state["pelm_stats"]["used"]) == (20, 0)
 
 
-async def test_a_full_engine_says_so_at_once(edge, monkeypatch):
-    monkeypatch.setattr(limits, "REQUESTS_IN_FLIGHT_MAX", 2)
+async def test_a_full_engine_that_lets_none_wait_says_so_at_once(edge):
     generator = edge.gated()
-    engine = edge.build(edge.config(), {}, generator=generator)
+    config = edge.config(api={"maxConcurrent": 2, "queueTimeoutSeconds": 0})
+    engine = edge.build(config, {}, generator=generator)
     async with edge.client(engine.api) as client:
         slow = [asyncio.create_task(client.post("/v1/generate", json=ask("x"))) for _ in range(2)]
         await generator.arrived(2)
@@ -297,8 +337,10 @@ async def test_the_documentation_is_open(edge, keyed):
         schema = (await client.get("/openapi.json")).json()
         page = await client.get("/docs")
     operation = schema["paths"]["/v1/generate"]["post"]
-    fields = operation["requestBody"]["content"]["application/json"]["schema"]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/GenerateRequest"}
+    fields = schema["components"]["schemas"]["GenerateRequest"]
     assert fields["required"] == ["prompt", "moral_value"]
-    assert set(schema["components"]["securitySchemes"]) == {"APIKeyHeader", "HTTPBearer"}
+    assert set(schema["components"]["securitySchemes"]) == {"apiKey", "bearer"}
     assert page.status_code == 200
     assert "cdn.jsdelivr.net" in page.headers["content-security-policy"]

@@ -26,7 +26,7 @@ def is_problem(answer, status, code):
     body = answer.json()
     assert answer.status_code == status == body["status"]
     assert answer.headers["content-type"] == "application/problem+json"
-    assert set(body) - {"errors"} == {
+    assert set(body) - {"errors", "retry_after"} == {
         "type",
         "title",
         "status",
@@ -34,7 +34,9 @@ def is_problem(answer, status, code):
         "instance",
         "code",
         "request_id",
+        "trace_id",
     }
+    assert body.get("retry_after", 0) == int(answer.headers.get("retry-after", 0))
     assert body["code"] == code
     assert body["request_id"] == answer.headers["x-request-id"]
     return True
@@ -148,7 +150,7 @@ async def test_what_the_framework_refuses_is_a_problem_too(edge):
     async with edge.client(engine.api) as client:
         assert is_problem(await client.get("/a-secret-word"), 404, "E905")
         assert "a-secret-word" not in (await client.get("/a-secret-word")).text
-        assert is_problem(await client.get("/v1/state/"), 404, "E905")
+        assert is_problem(await client.get("/v1/generate/"), 404, "E905")
         answer = await client.get("/v1/generate")
         assert is_problem(answer, 405, "E906")
         assert answer.headers["allow"] == "POST"
@@ -215,7 +217,7 @@ async def test_readiness_ends_with_the_drain_and_liveness_does_not(edge):
         engine.service.drain()
         leaving = await client.get("/health/readiness")
         assert (leaving.status_code, leaving.json()["ready"]) == (503, False)
-        assert (await client.get("/health/liveness")).json() == {"status": "alive"}
+        assert (await client.get("/health/liveness")).json()["status"] == "alive"
         assert (await client.post("/v1/generate", json=ASK)).status_code == 200
 
 
@@ -293,10 +295,8 @@ async def test_every_engine_metric_is_exported(edge):
         await scraper.get("/nothing")
         text = (await scraper.get("/metrics")).text
     names = [value for key, value in vars(metric_names).items() if key.startswith("ENGINE_")]
-    assert len(names) == 20
-    for name in names:
-        assert f"# TYPE {name} " in text
-        assert re.search(rf"^{name}(_bucket|{{| )", text, re.MULTILINE)
+    assert len(names) > 40
+    assert [name for name in names if f"# TYPE {name} " not in text] == []
 
 
 async def test_a_client_that_leaves_early_is_no_failure_of_the_engine(edge):
@@ -323,4 +323,4 @@ async def test_a_client_that_leaves_early_is_no_failure_of_the_engine(edge):
     async with edge.client(engine.metrics) as scraper:
         text = (await scraper.get("/metrics")).text
     assert 'route="/v1/generate",status="400"' in text
-    assert 'status="500"' not in text
+    assert not any(count for name, count in samples(text).items() if 'status="500"' in name)

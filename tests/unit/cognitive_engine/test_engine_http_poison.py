@@ -1,7 +1,9 @@
 """Bad bodies: each is refused with its code, echoes nothing, and moves nothing."""
 
+import base64
 import json
 
+import numpy as np
 import pytest
 
 from cognitive_engine.domain import limits
@@ -159,6 +161,121 @@ async def test_a_good_body_at_the_bounds_is_served(edge, content):
             "/v1/generate",
             content=content,
             headers={"Content-Type": "application/json; charset=utf-8"},
+        )
+    assert answer.status_code == 200
+    assert "-0.0" not in answer.text
+
+
+PATHS = ("/generate", "/infer", "/event", "/v1/process_event", "/v1/process_event/")
+VECTOR = [0.5] * 64
+EVENT = {"event_vector": VECTOR, "moral_value": 0.9}
+NAN = "AADAfw=="
+
+
+def event(**changes):
+    return json.dumps({key: value for key, value in (EVENT | changes).items() if value != "gone"})
+
+
+def in_base64(values):
+    return event(event_vector="gone", event_vector_b64=values)
+
+
+EVERYWHERE = {
+    name: BODIES[name]
+    for name in (
+        *("nothing", "half an object", "two documents", "not UTF-8", "NaN", "a name twice"),
+        *("deep lists", "very deep objects", "an endless number", "a list", "null"),
+        *("an unknown field", "a body too large"),
+    )
+}
+PROMPTS = {
+    name: BODIES[name]
+    for name in (
+        *("no prompt", "prompt half a surrogate", "prompt blank", "prompt too long"),
+        *("moral value text", "moral value above", "max_tokens zero", "max_tokens true"),
+    )
+} | {
+    "a user without a name": (body(user_id=""), 422, "E100"),
+    "a user with a long name": (body(user_id="x" * 257), 422, "E100"),
+    "a user that nobody may name": (body(user_id="x"), 403, "E203"),
+}
+INFERS = {
+    "secure by text": (body(secure_mode="yes"), 422, "E100"),
+    "aphasia by number": (body(aphasia_mode=1), 422, "E100"),
+    "recall null": (body(rag_enabled=None), 422, "E100"),
+    "recall none": (body(context_top_k=0), 422, "E100"),
+    "recall too many": (body(context_top_k=101), 422, "E100"),
+    "a long intent": (body(user_intent="x" * 257), 422, "E100"),
+}
+EVENTS = {
+    "no vector": (event(event_vector="gone"), 422, "E101"),
+    "two vectors": (event(event_vector_b64="AAAA"), 422, "E101"),
+    "an empty vector": (event(event_vector=[]), 422, "E101"),
+    "a short vector": (event(event_vector=VECTOR[:-1]), 422, "E101"),
+    "a long vector": (event(event_vector=[*VECTOR, 0.5]), 422, "E101"),
+    "a zero vector": (event(event_vector=[0.0] * 64), 422, "E101"),
+    "a vector of text": (event(event_vector=[MARK] * 64), 422, "E101"),
+    "a vector of lists": (event(event_vector=[[0.5]] * 64), 422, "E101"),
+    "a vector of truth": (event(event_vector=[True] * 64), 422, "E101"),
+    "a vector too large": (event(event_vector=[1e7] * 64), 422, "E101"),
+    "a vector that overflows": (event(event_vector=[1e39] * 64), 422, "E101"),
+    "a vector of nothing": (event(event_vector=[None] * 64), 422, "E101"),
+    "no Base64": (in_base64("a secret word"), 422, "E101"),
+    "half a number": (in_base64("AAA="), 422, "E101"),
+    "a short one in Base64": (in_base64("AACAPw=="), 422, "E101"),
+    "NaN in Base64": (in_base64(NAN), 422, "E101"),
+    "a vector and NaN": (
+        in_base64(base64.b64encode(np.full(64, np.nan, "<f4").tobytes()).decode()),
+        422,
+        "E101",
+    ),
+    "infinity in Base64": (
+        in_base64(base64.b64encode(np.full(64, np.inf, "<f4").tobytes()).decode()),
+        422,
+        "E101",
+    ),
+    "no score": (event(moral_value="gone"), 422, "E102"),
+    "a score above": (event(moral_value=1.5), 422, "E102"),
+    "a user that nobody may name": (event(user_id="x"), 403, "E203"),
+}
+CASES = [
+    *((path, name, *case) for path in PATHS for name, case in EVERYWHERE.items()),
+    *((path, name, *case) for path in PATHS[:2] for name, case in PROMPTS.items()),
+    *(("/infer", name, *case) for name, case in INFERS.items()),
+    *((path, name, *case) for path in PATHS[2:] for name, case in EVENTS.items()),
+]
+
+
+@pytest.mark.parametrize(("path", "name", "content", "status", "code"), CASES)
+async def test_a_bad_body_moves_nothing_on_any_path(edge, path, name, content, status, code):
+    engine = edge.build(edge.config(), {})
+    async with edge.client(engine.api) as client:
+        await client.post("/v1/generate", json=GOOD)
+        before = (await client.get("/v1/state")).json()
+        answer = await client.post(
+            path, content=content, headers={"Content-Type": "application/json"}
+        )
+        after = (await client.get("/v1/state")).json()
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert MARK not in answer.text
+    assert after == before
+
+
+GOOD_EVENTS = {
+    "negative zeros": event(event_vector=[-0.0, *VECTOR[1:]], moral_value=-0.0),
+    "whole numbers": event(event_vector=[1] * 64, moral_value=1),
+    "tiny numbers": event(event_vector=[1e-40, *VECTOR[1:]]),
+    "null for the other": event(event_vector_b64=None, user_id=None),
+}
+
+
+@pytest.mark.parametrize("content", GOOD_EVENTS.values(), ids=GOOD_EVENTS)
+async def test_a_good_event_at_the_bounds_is_judged(edge, content):
+    engine = edge.build(edge.config(), {})
+    async with edge.client(engine.api) as client:
+        answer = await client.post(
+            "/event", content=content, headers={"Content-Type": "application/json"}
         )
     assert answer.status_code == 200
     assert "-0.0" not in answer.text

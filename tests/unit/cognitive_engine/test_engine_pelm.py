@@ -5,7 +5,7 @@ import pytest
 
 from banks import answer, entry, expected_kernels, maker, query, unit_rows
 from cognitive_engine.domain.errors import InvalidEntry, InvalidVector
-from cognitive_engine.domain.memory.kernel import best_kernel, kernels
+from cognitive_engine.domain.memory.kernel import best_kernel, kernels, native
 from cognitive_engine.domain.memory.pelm import Pelm
 from cognitive_engine.domain.memory.provenance import Origin, Source
 
@@ -39,6 +39,11 @@ def test_all_kernels_of_this_processor_are_there_fastest_first():
     assert names == expected_kernels(), "a kernel is missing: run ./hack/venv"
     assert best_kernel().name == names[0]
     assert Pelm(2, 1).kernel_name == names[0]
+
+
+def test_without_the_library_the_portable_kernel_runs(monkeypatch, tmp_path):
+    monkeypatch.setattr(native, "_LIBRARY", tmp_path / "recall.so")
+    assert native.native_kernels.__wrapped__() == ()
 
 
 @pytest.mark.parametrize("name", expected_kernels())
@@ -109,6 +114,28 @@ def test_the_edge_of_the_tolerance_is_taken_in_float32(make, others):
     less = float(np.nextafter(np.float32(0.15), np.float32(0)))
     assert near not in ids(bank, query(EAST, 0.1, less, top_k=200))
     assert near not in ids(bank, query(EAST, 0.41, 0.15, top_k=200))
+
+
+def test_near_enough_is_what_float32_says(make):
+    rng, edges = np.random.default_rng(3), np.float32([0.25, 0.4, 0.5625, 0.8])
+    near = [np.nextafter(edges, np.float32(side)) for side in (0, 1)]
+    phases = np.concatenate([edges, *near, rng.random(300), [0.0, 1.0]])
+    confidences = rng.choice([0.5, 0.6, 0.9], len(phases))
+    bank = make(2, len(phases))
+    bank.store_many(
+        [
+            entry(EAST, float(phase), confidence=float(confidence))
+            for phase, confidence in zip(phases, confidences, strict=True)
+        ]
+    )
+    for _ in range(60):
+        phase = float(rng.choice([0.1, 0.25, 0.4, rng.random()]))
+        tolerance = float(rng.choice([0.0, 0.15, 0.4, rng.random() / 4]))
+        least = float(rng.choice([0.0, 0.6, 0.61]))
+        apart = np.abs(phases.astype(np.float32) - np.float32(phase))
+        expected = np.flatnonzero((apart <= np.float32(tolerance)) & (confidences >= least))
+        asked = query(EAST, phase, tolerance, len(phases), min_confidence=least)
+        assert sorted(ids(bank, asked)) == expected.tolist()
 
 
 def test_phases_lie_on_a_line_not_a_circle(make):
@@ -207,13 +234,14 @@ def test_a_scope_is_erased_whole_and_alone(make):
     assert bank._high == 7, "freed rows are used before new ones"
 
 
-def test_an_answer_is_a_copy_with_its_provenance(make):
+@pytest.mark.parametrize("parts", [1, 2])
+def test_an_answer_is_a_copy_with_its_provenance(make, parts):
     bank = make(2, 4)
     origin = Origin(Source.RETRIEVED, llm_model="m", parent_id="p")
     memory_id = bank.store(
         entry([3, 4], 0.2, text="kept", confidence=0.7, created=12.5, origin=origin)
     )
-    item = bank.recall(query([3, 4], top_k=1)).items[0]
+    item = bank.recall(query([3, 4], top_k=1), parts=parts).items[0]
     assert (item.memory_id, item.text, item.resonance) == (memory_id, "kept", 1.0)
     assert item.phase == np.float32(0.2)
     assert item.provenance.origin == origin
@@ -225,6 +253,18 @@ def test_an_answer_is_a_copy_with_its_provenance(make):
     bank.erase("")
     bank.store(entry(EAST))
     assert item.vector.tolist() == [3.0, 4.0]
+
+
+def test_what_is_stored_asked_and_told_does_not_change(make):
+    bank, kept, asked = make(2, 4), entry(EAST), query(EAST)
+    bank.store(kept)
+    found = bank.recall(asked)
+    for thing, field in (
+        *((kept, "confidence"), (kept.origin, "source"), (asked, "top_k"), (found, "exact")),
+        *((found.items[0], "text"), (found.items[0].provenance, "confidence")),
+    ):
+        with pytest.raises(AttributeError):
+            setattr(thing, field, None)
 
 
 def test_a_vector_belongs_to_the_bank_from_when_it_is_stored(make):

@@ -95,6 +95,10 @@ def test_who_leaves_first_after_a_sweep():
         if number != 77:
             del living[number]
         order.sweep(living)
+    assert order._queued < 200, "the dead outnumbered the living"
+    queues = order._queues
+    order.sweep(living)
+    assert order._queues is queues, "to sweep costs time: not while the dead are few"
     left = []
     while living:
         left.append(order.first(living))
@@ -139,7 +143,7 @@ def test_a_full_bank_takes_at_most_the_allowed_bytes(phases):
         tracemalloc.stop()
     assert bank.used == count
     bare = count * dimension * 4
-    assert bank.memory_bytes < taken, "all arrays are counted"
+    assert 0.88 * taken < bank.memory_bytes < taken, "all arrays are counted"
     assert taken <= 1.6 * bare
 
 

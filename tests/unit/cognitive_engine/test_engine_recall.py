@@ -170,6 +170,24 @@ def test_no_queries_have_no_answers():
         assert bank.recall_many([]) == []
 
 
+def test_threads_may_search_at_the_same_time(pool):
+    rows, entries = population(1400, 33)
+    asked = [query(rows[number], **MIXED[number % len(MIXED)]) for number in range(300)]
+    for bank in filled(entries, 33):
+        expected = [answer(bank.recall(each)) for each in asked]
+        assert [answer(each) for each in pool.map(bank.recall, asked)] == expected
+
+
+def test_an_answer_outlives_the_next_ones():
+    rows = unit_rows(100, 16)
+    for bank in filled([entry(row) for row in rows], 16):
+        first = bank.recall(query(rows[0]))
+        before = [(item.memory_id, item.vector.tolist()) for item in first.items]
+        for row in rows:
+            bank.recall_many([query(row, top_k=30)] * 9)
+        assert [(item.memory_id, item.vector.tolist()) for item in first.items] == before
+
+
 def test_parts_are_cut_as_told_and_run_at_once():
     rows = unit_rows(3000, 16)
     bank, taken = Pelm(16, 3000), []

@@ -104,6 +104,60 @@ async def test_a_second_signal_ends_the_waiting(edge):
             await stuck
 
 
+@pytest.mark.asyncio
+async def test_probes_answer_at_once_while_fifty_calls_of_a_model_hang(tmp_path):
+    """A process of its own, and a model that takes connections and never says a word."""
+    silent = bind("127.0.0.1", 0)
+    silent.listen(128)
+    config = {
+        "auth": {"mode": "None"},
+        "rateLimit": {"enabled": False},
+        "llm": {
+            "backend": "OpenAICompatible",
+            "model": "mute",
+            "baseURL": f"http://127.0.0.1:{silent.getsockname()[1]}/v1",
+        },
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(json.dumps(config))
+    ports = ("--port", "0", "--metrics-port", "0")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cognitive_engine", "serve", "--host", "127.0.0.1", *ports),
+        env={"CONFIG_PATH": str(path), "SHUTDOWN_SECONDS": "2"},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        while (line := json.loads(await process.stdout.readline()))["event"] != "started":
+            pass
+        base = f"http://127.0.0.1:{line['port']}"
+        pool = httpx2.Limits(max_connections=None)
+        async with httpx2.AsyncClient(timeout=30, limits=pool, trust_env=False) as client:
+            stuck = [
+                asyncio.create_task(client.post(f"{base}/v1/generate", json=ASK)) for _ in range(50)
+            ]
+            step = 0
+            async with asyncio.timeout(20):
+                while step < 50:
+                    step = (await client.get(f"{base}/state")).json()["step"]
+            waits = []
+            for _ in range(200):
+                started = time.perf_counter()
+                assert (await client.get(f"{base}/health/live")).status_code == 200
+                waits.append(time.perf_counter() - started)
+            assert not any(task.done() for task in stuck)
+            assert sorted(waits)[197] < 0.05
+            for task in stuck:
+                task.cancel()
+            await asyncio.gather(*stuck, return_exceptions=True)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+    finally:
+        silent.close()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 def test_the_process_starts_bare_and_leaves_with_zero(tmp_path):
     keys = tmp_path / "keys"
     keys.write_text("a-key\n")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cognitive_api.engine_config import EngineConfig
+from cognitive_engine.adapters.embedders.async_embedder import Immediate
 from cognitive_engine.domain import limits
 from cognitive_engine.domain.commands import Consolidate, Emergency, Memory, Relieve, Remember
 from cognitive_engine.domain.emergency import EmergencyReason, EmergencyState
@@ -64,8 +65,8 @@ class Meter:
     def observe_generation(self, seconds):
         self.generations.append(seconds)
 
-    def observe_retrieval(self, seconds):
-        self.searches.append(seconds)
+    def observe_retrieval(self, seconds, queries):
+        self.searches += [seconds] * queries
 
 
 def service(generator=None):
@@ -73,7 +74,7 @@ def service(generator=None):
     made = Service(
         config,
         generator=generator or Refusing(),
-        embedder=Directions(),
+        embedder=Immediate(Directions()),
         clock=Clock(),
         meter=Meter(),
     )

@@ -1,29 +1,31 @@
 """Settings and the command line: what is refused, with which words and exit code."""
 
 import json
+import os
 import socket
 
 import pytest
 import yaml
 
-from cognitive_api.engine_config import EngineConfig
+from cognitive_api.engine_config import APISettings, LLMSettings
+from cognitive_api.governance import MemorySettings
 from cognitive_engine.__main__ import main
-from cognitive_engine.settings import SettingsError, config_hash, load_config, whole_number
-
-NAMES = (
-    "CONFIG_PATH",
-    "API_KEYS_FILE",
-    "HOST",
-    "API_PORT",
-    "METRICS_PORT",
-    "SHUTDOWN_SECONDS",
-)
+from cognitive_engine.domain import limits
+from cognitive_engine.settings import Configuration, config_hash, load_settings
+from cognitive_engine.settings.variables import VARIABLES
+from cognitive_engine.telemetry import logs
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch):
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
+    known = {item.name for item in VARIABLES}
+    for name in list(os.environ):
+        if name in known or name.startswith("MLSDM_"):
+            monkeypatch.delenv(name)
+
+
+def load_config(path):
+    return load_settings(path, {}).config
 
 
 @pytest.fixture
@@ -37,9 +39,10 @@ def write(tmp_path):
 
 
 def fails(capsys, arguments):
-    assert main(arguments) == 2
+    assert main(arguments) == (1 if arguments[0] == "check" else 2)
     out, err = capsys.readouterr()
-    assert out == ""
+    # The log may say that it starts.
+    assert all(json.loads(line)["event"] == "starting" for line in out.splitlines())
     assert err.startswith("cognitive-engine: ")
     assert err.count("\n") == 1
     assert "Traceback" not in err
@@ -47,12 +50,12 @@ def fails(capsys, arguments):
 
 
 def test_no_file_means_the_defaults():
-    assert load_config(None) == load_config("") == EngineConfig()
+    assert load_config(None) == load_config("") == Configuration()
 
 
 @pytest.mark.parametrize("content", ["", "# only a remark\n", "{}", "null"])
 def test_an_empty_file_means_the_defaults(write, content):
-    assert load_config(write(content)) == EngineConfig()
+    assert load_config(write(content)) == Configuration()
 
 
 def test_json_is_yaml(write):
@@ -86,18 +89,7 @@ def test_a_bad_file_ends_with_one_sentence(write, capsys, monkeypatch, command, 
 
 
 def test_a_missing_file_ends_with_one_sentence(capsys, tmp_path):
-    assert "cannot be read" in fails(capsys, ["check", str(tmp_path / "none.yaml")])
-
-
-def test_check_prints_what_is_in_force_and_its_hash(write, capsys):
-    path = write("governance: {rhythm: {wakeDuration: 5}}")
-    assert main(["check", path]) == 0
-    out = capsys.readouterr().out
-    config = load_config(path)
-    assert out.startswith(f"# config hash: {config_hash(config)}\n")
-    shown = yaml.safe_load(out)
-    assert shown["governance"]["rhythm"]["wakeDuration"] == 5
-    assert EngineConfig.model_validate(shown) == config
+    assert "cannot be read" in fails(capsys, ["check", "--config", str(tmp_path / "none.yaml")])
 
 
 def test_the_hash_tells_settings_apart_and_not_spellings(write):
@@ -115,31 +107,18 @@ def test_keys_are_required_unless_the_settings_say_otherwise(capsys, monkeypatch
     assert "holds no key" in fails(capsys, ["serve"])
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("API_PORT", "tcp://10.0.0.1:80"),
-        ("API_PORT", "65536"),
-        ("API_PORT", "-1"),
-        ("METRICS_PORT", "٣"),
-        ("METRICS_PORT", "9" * 5000),
-        ("SHUTDOWN_SECONDS", "1"),
-    ],
-)
-def test_a_bad_number_in_the_environment_is_named(capsys, monkeypatch, name, value):
-    monkeypatch.setenv(name, value)
-    assert f"{name} must be a whole number" in fails(capsys, ["serve"])
+@pytest.mark.parametrize("name", ["API_PORT", "METRICS_PORT", "SHUTDOWN_SECONDS"])
+def test_a_bad_number_in_the_environment_is_named(capsys, monkeypatch, name):
+    monkeypatch.setenv(name, "-1")
+    assert f"cognitive-engine: {name}: server." in fails(capsys, ["serve"])
 
 
 def test_an_option_beats_the_environment(capsys, monkeypatch):
     monkeypatch.setenv("API_PORT", "8000")
-    assert "--port must be" in fails(capsys, ["serve", "--port", "x"])
-    assert "--metrics-port must be" in fails(capsys, ["serve", "--metrics-port", "x"])
-
-
-@pytest.mark.parametrize("text", ["0", "65535", "08"])
-def test_whole_numbers(text):
-    assert whole_number("x", text, 0, 65535) == int(text)
+    assert "--port: server.port: " in fails(capsys, ["serve", "--port", "x"])
+    assert "--metrics-port: server.metricsPort: " in fails(
+        capsys, ["serve", "--metrics-port", "65536"]
+    )
 
 
 def test_a_memory_that_does_not_fit_is_said_so(write, capsys, monkeypatch):
@@ -160,6 +139,17 @@ def test_a_port_that_is_taken_is_said_so(write, capsys, monkeypatch):
     assert "cannot listen" in capsys.readouterr().err
 
 
+def test_bounds_that_stand_on_both_sides_agree():
+    def most(model, name):
+        return next(rule.le for rule in model.model_fields[name].metadata if hasattr(rule, "le"))
+
+    assert most(APISettings, "max_prompt_characters") == limits.PROMPT_CHARS_MAX
+    assert APISettings().max_prompt_characters == limits.PROMPT_CHARS_MAX
+    assert most(LLMSettings, "max_tokens") == limits.MAX_TOKENS_MAX
+    assert LLMSettings().max_tokens == limits.TOKENS_AWAKE_DEFAULT
+    assert most(MemorySettings, "top_k") == limits.TOP_K_MAX
+
+
 def test_unknown_commands_are_refused():
     for arguments in ([], ["dance"], ["serve", "--workers", "4"]):
         with pytest.raises(SystemExit) as caught:
@@ -167,6 +157,106 @@ def test_unknown_commands_are_refused():
         assert caught.value.code == 2
 
 
-def test_a_bad_file_is_an_error_of_settings(write):
-    with pytest.raises(SettingsError):
-        load_config(write("[]"))
+def run(capsys, *arguments):
+    code = main(["check", *arguments])
+    return code, capsys.readouterr().out
+
+
+@pytest.fixture
+def told(write, monkeypatch):
+    """A file and an environment that leave something to tell."""
+    monkeypatch.setenv("CONFIG_PATH", write("llm: {provider: openai}\napi: {workers: 4}"))
+    monkeypatch.setenv("MLSDM_DIM", "64")
+    monkeypatch.setenv("MLSDM_CAPACITTY", "5")
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-0123456789")
+    monkeypatch.setenv("API_KEY", "planted-9876543210")
+
+
+def test_check_prints_a_file_that_gives_the_same_settings(told, write, capsys, monkeypatch):
+    code, out = run(capsys)
+    assert code == 0
+    lines = out.splitlines()
+    settings = load_settings(os.environ["CONFIG_PATH"], os.environ)
+    assert lines[:6] == [
+        f"# config hash: {settings.hash}",
+        "# secret: caller key ******** (env API_KEY)",
+        "# secret: LLM key ******** (env OPENAI_API_KEY)",
+        "# warning: MLSDM_CAPACITTY: is not a variable that is known (did you mean "
+        "MLSDM_CAPACITY?)",
+        "# note: api.workers: no effect: one process serves all requests of a pod, because its "
+        "memory is one; add replicas instead",
+        "governance:",
+    ]
+    assert "  backend: OpenAI  # file llm.provider" in lines
+    assert "  dimension: 64  # env MLSDM_DIM" in lines
+    assert "  capacity: 20000" in lines
+    assert Configuration.model_validate(yaml.safe_load(out)) == settings.config
+    monkeypatch.delenv("MLSDM_DIM")
+    assert load_config(write(out)) == settings.config
+
+
+def test_check_for_programs_makes_the_round_trip(told, write, capsys, monkeypatch):
+    code, out = run(capsys, "-o", "json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["hash"] == config_hash(Configuration.model_validate(document["config"]))
+    assert document["origins"]["memory.dimension"] == "env MLSDM_DIM"
+    assert document["origins"]["llm.backend"] == "file llm.provider"
+    assert document["origins"]["memory.topK"] == "default"
+    assert document["secrets"] == [
+        {"purpose": "caller key", "value": "********", "origin": "env API_KEY"},
+        {"purpose": "LLM key", "value": "********", "origin": "env OPENAI_API_KEY"},
+    ]
+    assert len(document["warnings"]) == len(document["notes"]) == 1
+    again, second = run(capsys, "-o", "json", "--config", write(json.dumps(document["config"])))
+    assert again == 0
+    assert json.loads(second)["hash"] == document["hash"]
+    assert json.loads(second)["config"] == document["config"]
+
+
+def test_check_shows_no_secret(told, capsys):
+    for arguments in ([], ["-o", "json"]):
+        assert "planted" not in run(capsys, *arguments)[1]
+
+
+def test_warnings_count_only_when_they_are_to(told, capsys, monkeypatch):
+    assert run(capsys, "--strict")[0] == 2
+    monkeypatch.delenv("MLSDM_CAPACITTY")
+    assert run(capsys, "--strict")[0] == 0, "a note is no warning"
+    monkeypatch.delenv("OPENAI_API_KEY")
+    code, out = run(capsys)
+    assert code == 0
+    assert "# warning: serve would not start: llm.backend OpenAI needs an API key" in out
+    assert run(capsys, "--strict")[0] == 2
+    assert "needs an API key" in fails(capsys, ["serve"])
+
+
+def test_the_file_of_the_command_line_beats_that_of_the_environment(told, write, capsys):
+    assert "capacity: 7  # file capacity" in run(capsys, "--config", write("capacity: 7"))[1]
+
+
+def test_the_start_says_the_hash_and_the_warnings_once(write, capfd, monkeypatch):
+    monkeypatch.setenv("CONFIG_PATH", write("auth: {mode: None}\nmemory: {capacity: 5}"))
+    monkeypatch.setenv("MLSDM_CAPACITTY", "5")
+
+    async def nothing(_engine, listeners, _seconds):
+        listeners.api.close()
+        listeners.metrics.close()
+
+    monkeypatch.setattr("cognitive_engine.__main__.serve", nothing)
+    assert main(["serve", "--host", "127.0.0.1", "--port", "0", "--metrics-port", "0"]) == 0
+    logs.close()
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    (started,) = [line for line in lines if line["event"] == "starting"]
+    settings = load_settings(
+        os.environ["CONFIG_PATH"],
+        os.environ,
+        {
+            "server.host": ("--host", "127.0.0.1"),
+            "server.port": ("--port", "0"),
+            "server.metricsPort": ("--metrics-port", "0"),
+        },
+    )
+    assert started["config"] == settings.hash
+    assert started["warnings"] == list(settings.warnings)
+    assert "MLSDM_CAPACITY?" in started["warnings"][0]

@@ -325,7 +325,7 @@ BAD_REQUESTS = {
     "a bar above": {"bar": 1.5},
     "no tokens": {"max_tokens": 0},
     "none wanted but less": {"context_top_k": -1},
-    "too many wanted": {"context_top_k": 21},
+    "too many wanted": {"context_top_k": 101},
     "half a memory": {"context_top_k": 0.5},
     "a risk above": {"risk": RiskInputs(cognition=1.5)},
 }

@@ -91,7 +91,7 @@ def test_a_missing_secret_leaves_pods_and_config_alone_but_nothing_else() -> Non
     engine = gen.engine(**gen.KEYED)
     decided = plan(engine, Observed(missing_secrets=frozenset({"keys"}), default_image=gen.IMAGE))
     assert kinds(decided) == ["ServiceAccount", "Service", "PodDisruptionBudget"]
-    assert decided.missing_secrets == ("keys",)
+    assert [item.secret for item in decided.missing_secrets] == ["keys"]
     assert decided.requeue_after == limits.MISSING_POLL_SECONDS
 
 

@@ -22,6 +22,7 @@ from .commands import (
     Erase,
     Memory,
     Observe,
+    Override,
     Relieve,
     Remember,
     Reset,
@@ -152,6 +153,10 @@ def _emergency(wish: Emergency, _: MemorySettings) -> Emergency:
         raise InvalidInput("an emergency has one of the known reasons") from error
 
 
+def _override(wish: Override, _: MemorySettings) -> Override:
+    return Override(_bar(wish.threshold))
+
+
 def _erase(wish: Erase, _: MemorySettings) -> Erase:
     return Erase(_scope(wish.scope))
 
@@ -215,5 +220,6 @@ _PARSERS: Final[dict[type, Callable[[Any, MemorySettings], Command]]] = {
     Emergency: _emergency,
     Relieve: _as_it_is,
     Reset: _as_it_is,
+    Override: _override,
     Erase: _erase,
 }

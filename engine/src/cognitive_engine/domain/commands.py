@@ -91,13 +91,19 @@ class Reset(_Command, frozen=True):
     """End an emergency by hand, and forgive the earlier ones."""
 
 
+class Override(_Command, frozen=True):
+    """Hold the moral threshold at a value, whatever the filter learns; None lets it move again."""
+
+    threshold: float | None = None
+
+
 class Erase(_Command, frozen=True):
     """Forget all memories of a scope. What faded into the levels stays there: it is no content."""
 
     scope: str
 
 
-Command = Decide | Remember | Observe | Consolidate | Emergency | Relieve | Reset | Erase
+Command = Decide | Remember | Observe | Consolidate | Emergency | Relieve | Reset | Override | Erase
 Judged = Decide | Observe
 
 
@@ -161,6 +167,13 @@ class Alerted(_Outcome, frozen=True):
     active: bool
 
 
+class Adjusted(_Outcome, frozen=True):
+    """The moral threshold after the command, and whether it is held there."""
+
+    threshold: float
+    held: bool
+
+
 class Erased(_Outcome, frozen=True):
     """Number of memories erased."""
 
@@ -168,5 +181,14 @@ class Erased(_Outcome, frozen=True):
 
 
 Outcome = (
-    Admitted | Observed | Refused | Asleep | Halted | Remembered | Consolidated | Alerted | Erased
+    Admitted
+    | Observed
+    | Refused
+    | Asleep
+    | Halted
+    | Remembered
+    | Consolidated
+    | Alerted
+    | Adjusted
+    | Erased
 )

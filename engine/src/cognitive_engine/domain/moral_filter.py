@@ -24,11 +24,15 @@ HARM_SATURATION: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class MoralState:
-    """Threshold in force and the two moving averages, all in [0, 1]."""
+    """Threshold in force and the two moving averages, all in [0, 1].
+
+    `held`: somebody has set the threshold, and it stays there until they let go.
+    """
 
     threshold: float
     accept_ema: float
     harm_ema: float
+    held: bool = False
 
 
 def initial(settings: MoralSettings) -> MoralState:
@@ -62,11 +66,24 @@ def adapt(state: MoralState, score: float, accepted: bool, settings: MoralSettin
     accept_ema = alpha * (1.0 if accepted else 0.0) + keep * state.accept_ema
     harmful = not score >= settings.initial_threshold
     harm_ema = alpha * (1.0 if harmful else 0.0) + keep * state.harm_ema
+    if state.held:
+        return MoralState(state.threshold, accept_ema, harm_ema, held=True)
     if settings.policy is MoralPolicy.HOMEOSTATIC:
         threshold = _homeostatic(state.threshold, accept_ema, settings)
     else:
         threshold = _evidence(state.threshold, harm_ema, settings)
     return MoralState(threshold, accept_ema, harm_ema)
+
+
+def hold(state: MoralState, threshold: float | None, settings: MoralSettings) -> MoralState:
+    """The state with its threshold set by hand, within the bounds; None lets it move again.
+
+    The averages go on meanwhile. Let go, the threshold moves on from where it stands.
+    """
+    if threshold is None:
+        return MoralState(state.threshold, state.accept_ema, state.harm_ema)
+    held = _clamp(threshold, settings)
+    return MoralState(held, state.accept_ema, state.harm_ema, held=True)
 
 
 def _homeostatic(threshold: float, accept_ema: float, settings: MoralSettings) -> float:

@@ -29,6 +29,7 @@ from cognitive_api.governance import SleepPolicy
 from . import digest, drift, emergency, limits, moral_filter, records, rhythm
 from .checks import parse_command, parse_time
 from .commands import (
+    Adjusted,
     Admitted,
     Alerted,
     Asleep,
@@ -44,6 +45,7 @@ from .commands import (
     Memory,
     Observed,
     Outcome,
+    Override,
     Refused,
     Relieve,
     Remember,
@@ -308,6 +310,12 @@ def _reset(state: State, _: Reset, __: float) -> tuple[State, Outcome]:
     return replace(state, emergency=alarm), Alerted(alarm.active)
 
 
+def _override(state: State, wish: Override, _: float) -> tuple[State, Outcome]:
+    # By hand is no drift: what the filter does by itself is what there is to watch.
+    moral = moral_filter.hold(state.moral, wish.threshold, state.rules.governance.moral)
+    return replace(state, moral=moral), Adjusted(moral.threshold, moral.held)
+
+
 def _erase(state: State, wish: Erase, _: float) -> tuple[State, Outcome]:
     count = state.pelm.erase(wish.scope)
     pending = tuple(each for each in state.pending if each[1] != wish.scope)
@@ -327,5 +335,6 @@ _FOLDS: Final[dict[type, Callable[[State, Any, float], tuple[State, Outcome]]]] 
     Emergency: _emergency,
     Relieve: _relieve,
     Reset: _reset,
+    Override: _override,
     Erase: _erase,
 }

@@ -1,76 +1,96 @@
-"""Who may pass: authentication, then the rate limit."""
+"""Who may pass: recognise, limit, authenticate, and only then look at the role."""
 
-from typing import Annotated
+from typing import Final, Protocol
 
-from fastapi import Request, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from cognitive_engine.security.authenticator import Authenticator, require
+from cognitive_engine.security.errors import AccessError, Unauthenticated
+from cognitive_engine.security.principals import Kind, Principal, Role
+from cognitive_engine.security.rate_limit import Allowance, RateLimiter, client_name
 
-from cognitive_engine.security.api_keys import ANONYMOUS, KeyFile, Principal
-from cognitive_engine.security.rate_limit import RateLimiter
+from .exchange import Exchange
+from .problems import RATE_LIMITED, Problem
 
-from .middleware import Exchange
-from .problems import KEY_INVALID, KEY_MISSING, RATE_LIMITED, Kind, Problem
+_API_KEY: Final = b"x-api-key"
+_AUTHORIZATION: Final = b"authorization"
+_PRINCIPAL: Final = "principal"
+_ADDRESS: Final = "address"
 
-_KEY_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False)
-_BEARER = HTTPBearer(auto_error=False)
+
+class AccessMeter(Protocol):
+    """Counts who does not pass."""
+
+    def count_rate_limited(self, by: str) -> None:
+        """Count one who came too often, as a "principal" or from an "address"."""
+
+    def count_auth_failure(self, reason: str) -> None:
+        """Count one who is not let in."""
 
 
-class Gate:
-    """Admits requests. Without `keys` everybody is the same anonymous caller."""
+class Door:
+    """Admits callers. Without a `limiter` they may come as often as they like."""
 
-    def __init__(self, keys: KeyFile | None, limiter: RateLimiter | None) -> None:
-        self._keys = keys
+    def __init__(
+        self, authenticator: Authenticator, limiter: RateLimiter | None, meter: AccessMeter
+    ) -> None:
+        self.authenticator = authenticator
         self._limiter = limiter
+        self._meter = meter
+        self._policy = limiter.policy_field.encode() if limiter is not None else b""
 
-    async def admit(
-        self,
-        request: Request,
-        key: Annotated[str | None, Security(_KEY_HEADER)],
-        bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-    ) -> Principal:
-        """The caller of `request`.
+    async def admit(self, exchange: Exchange, role: Role) -> Principal:
+        """The caller, who has `role`.
 
         Raises:
-            Problem: 401 or 429. Who fails to identify also spends the tokens of their address,
-                so keys cannot be guessed at speed.
+            AccessError: 401, 403 or 503.
+            Problem: 429. Who fails to identify spends the tokens of their address, so keys cannot
+                be guessed at speed.
         """
-        if self._keys is None:
-            self._limit(request, f"address:{_address(request)}")
-            return Principal(ANONYMOUS)
-        given = key or (bearer.credentials if bearer else "")
-        principal = self._keys.authenticate(given.encode("latin-1")) if given else None
+        given = exchange.given
+        api_key, authorization = given.get(_API_KEY), given.get(_AUTHORIZATION)
+        principal = self.authenticator.recognise(api_key, authorization)
         if principal is None:
-            self._limit(request, f"address:{_address(request)}")
-            kind, detail = (
-                (KEY_INVALID, "The API key is not known.")
-                if given
-                else (KEY_MISSING, "Send an API key as X-API-Key or as a bearer token.")
-            )
-            raise _unauthenticated(kind, detail)
-        self._limit(request, f"principal:{principal.scope}")
+            principal = await self._identify(exchange, api_key, authorization)
+        if self._limiter is not None:
+            self._spend(self._limiter, exchange, principal)
+        if role not in principal.roles:
+            try:
+                require(principal, role)
+            except AccessError as error:
+                self._meter.count_auth_failure(error.reason)
+                raise
         return principal
 
-    def _limit(self, request: Request, client: str) -> None:
-        if self._limiter is None:
-            return
-        limiter = self._limiter
-        allowance = limiter.take(client)
-        exchange: Exchange = request.state.exchange
-        exchange.headers["RateLimit-Policy"] = (
-            f'"default";q={limiter.burst};w={limiter.window_seconds}'
-        )
-        exchange.headers["RateLimit"] = (
-            f'"default";r={allowance.remaining};t={allowance.wait_seconds}'
-        )
+    async def _identify(
+        self, exchange: Exchange, api_key: bytes | None, authorization: bytes | None
+    ) -> Principal:
+        # Verifying a token is dear: who has failed too often is not listened to.
+        if self._limiter is not None:
+            refusal = self._limiter.refusal(client_name(None, exchange.host))
+            if refusal is not None:
+                raise self._refused(exchange, refusal, _ADDRESS)
+        try:
+            return await self.authenticator.authenticate(api_key, authorization)
+        except AccessError as error:
+            self._meter.count_auth_failure(error.reason)
+            if self._limiter is not None and isinstance(error, Unauthenticated):
+                self._spend(self._limiter, exchange, None)
+            raise
+
+    def _spend(self, limiter: RateLimiter, exchange: Exchange, principal: Principal | None) -> None:
+        allowance = limiter.take(client_name(principal, exchange.host))
         if not allowance.allowed:
-            wait = {"Retry-After": str(allowance.wait_seconds)}
-            raise Problem(RATE_LIMITED, "Too many requests; wait and try again.", headers=wait)
+            known = principal is not None and principal.kind is not Kind.ANONYMOUS
+            raise self._refused(exchange, allowance, _PRINCIPAL if known else _ADDRESS)
+        self._tell(exchange, allowance)
 
+    def _refused(self, exchange: Exchange, allowance: Allowance, by: str) -> Problem:
+        self._meter.count_rate_limited(by)
+        self._tell(exchange, allowance)
+        wait = {"Retry-After": str(allowance.wait_seconds)}
+        return Problem(RATE_LIMITED, "Too many requests; wait and try again.", headers=wait)
 
-def _unauthenticated(kind: Kind, detail: str) -> Problem:
-    return Problem(kind, detail, headers={"WWW-Authenticate": "Bearer"})
-
-
-def _address(request: Request) -> str:
-    # The peer's own address: a forwarded one is whatever the sender says.
-    return request.client.host if request.client else "unknown"
+    def _tell(self, exchange: Exchange, allowance: Allowance) -> None:
+        exchange.headers += (
+            (b"ratelimit-policy", self._policy),
+            (b"ratelimit", allowance.field.encode()),
+        )

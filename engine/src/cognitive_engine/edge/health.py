@@ -1,153 +1,141 @@
-"""Health, probes and metrics; open to all but the detailed one, and never limited."""
+"""Health and probes. Open to all and never limited, so they are answered at the front."""
 
 import time
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import Final
 
-from fastapi import APIRouter, Depends
-from fastapi.responses import JSONResponse, Response
+import msgspec
 
-from cognitive_api import identity as api_names
-from cognitive_engine.domain.drift import DriftAlarm
-from cognitive_engine.domain.emergency import EmergencyReason
-from cognitive_engine.security.api_keys import Principal
+from cognitive_engine.domain import limits
+from cognitive_engine.ports import MemoryGauge
+from cognitive_engine.security.authenticator import Authenticator
 from cognitive_engine.service import Service, Snapshot
-from cognitive_engine.telemetry import metrics as telemetry
-from cognitive_engine.telemetry.metrics import Gauges, Metrics
 
-from .access import Gate
+from .wire import (
+    Alive,
+    Component,
+    EmergencyCheck,
+    HealthChecks,
+    HealthResponse,
+    MemoryCheck,
+    MoralCheck,
+    PhaseCheck,
+    Readiness,
+)
 
 MEMORY_PERCENT_WARNING: Final = 95.0
 
+_encode: Final = msgspec.json.Encoder().encode
+_NOT_JUDGED: Final = "not judged: a busy processor is no reason to be sent nothing"
 
-def health_routes(service: Service, gate: Gate, metrics: Metrics) -> APIRouter:
-    """`/health` and below."""
-    router = APIRouter()
-    started = time.monotonic()
 
-    @router.get("/health")
-    async def health() -> dict[str, object]:
-        """The engine at a glance; always 200."""
-        return _health(service.snapshot())
+class Health:
+    """What the probes ask.
 
-    @router.get(api_names.PATH_LIVENESS)
-    async def liveness() -> dict[str, object]:
-        """200 as long as the process turns."""
-        return {"status": "alive"}
+    Liveness: the process turns; restart it when it does not answer. Readiness: requests are
+    welcome. That is no longer so from the moment the engine is asked to leave, while its own
+    memory is nearly used up, and as long as it cannot recognise callers. The node's load and an
+    emergency do not count: an engine that answers 503 with a time says more than one that is gone.
+    """
 
-    @router.get(api_names.PATH_READINESS)
-    async def readiness() -> JSONResponse:
-        """200 while requests are welcome, 503 from the moment the engine is asked to leave."""
-        ready = not service.draining
-        body = {
-            "ready": ready,
-            "status": "ready" if ready else "not_ready",
-            "checks": {"memory_manager": True, "accepting": ready},
+    def __init__(
+        self,
+        service: Service,
+        gauge: MemoryGauge,
+        authenticator: Authenticator,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._service = service
+        self._gauge = gauge
+        self._authenticator = authenticator
+        self._monotonic = monotonic
+        self._share: float | None = None
+        self._read_at: float | None = None
+
+    def glance(self) -> tuple[int, bytes]:
+        """`/health`: the engine at a glance; always 200."""
+        return 200, _encode(health_of(self._service.snapshot()))
+
+    def alive(self) -> tuple[int, bytes]:
+        """`/health/liveness`: 200 as long as the process turns."""
+        return 200, _encode(Alive("alive", round(time.time(), 3)))
+
+    def ready(self) -> tuple[int, bytes]:
+        """`/health/readiness`: 200 while requests are welcome, else 503 and why."""
+        judged = self.judge()
+        return 200 if judged.ready else 503, _encode(judged)
+
+    def memory_share(self) -> float | None:
+        """Used share of the container's memory; read at most once a second."""
+        now = self._monotonic()
+        if self._read_at is None or now - self._read_at >= limits.MEMORY_POLL_SECONDS:
+            self._share, self._read_at = self._gauge.share(), now
+        return self._share
+
+    def judge(self) -> Readiness:
+        """Whether requests are welcome."""
+        share = self.memory_share()
+        roomy = share is None or share < limits.READY_MEMORY_SHARE
+        accepting, known = not self._service.draining, self._authenticator.ready
+        used = "there is no limit to measure by" if share is None else f"{share:.0%} is used"
+        components = {
+            "cognitive_controller": Component(accepting, "accepting" if accepting else "leaving"),
+            "memory_bounds": Component(True, "as configured"),
+            "moral_filter": Component(True, "in force"),
+            "aphasia": Component(True, "in force" if self._speech_judged else "switched off"),
+            "memory_manager": Component(True, "in this process; it ends with it"),
+            "system_memory": Component(roomy, used),
+            "system_cpu": Component(True, _NOT_JUDGED),
+            "credentials": Component(
+                known, "at hand" if known else "the issuer's keys were not had yet"
+            ),
         }
-        return JSONResponse(body, status_code=200 if ready else 503)
+        unhealthy = [name for name, component in components.items() if not component.healthy]
+        return Readiness(
+            ready=not unhealthy,
+            status="not_ready" if unhealthy else "ready",
+            timestamp=round(time.time(), 3),
+            components=components,
+            details={"unhealthy_components": unhealthy},
+            checks={
+                "memory_manager": True,
+                "accepting": accepting,
+                "memory_available": roomy,
+                "cpu_available": True,
+                "credentials": known,
+            },
+        )
 
-    @router.get("/health/detailed")
-    async def detailed(_: Annotated[Principal, Depends(gate.admit)]) -> dict[str, object]:
-        """Health with statistics, for those with a key."""
-        snapshot = service.snapshot()
-        return _health(snapshot) | _detail(snapshot, started)
-
-    @router.get("/health/metrics")
-    async def exposition() -> Response:
-        """Prometheus text, the same as on the metrics port."""
-        return metrics_response(metrics)
-
-    return router
-
-
-def metrics_routes(metrics: Metrics) -> APIRouter:
-    """What the metrics port serves."""
-    router = APIRouter()
-
-    @router.get(api_names.PATH_METRICS)
-    async def exposition() -> Response:
-        """Prometheus text."""
-        return metrics_response(metrics)
-
-    return router
+    @property
+    def _speech_judged(self) -> bool:
+        return self._service.config.governance.speech.enabled
 
 
-def metrics_response(metrics: Metrics) -> Response:
-    """All metrics as an HTTP answer."""
-    return Response(metrics.text(), headers={"Content-Type": telemetry.CONTENT_TYPE})
-
-
-def gauges(service: Service) -> Gauges:
-    """What the metrics read at a scrape."""
-    snapshot = service.snapshot()
-    state = snapshot.state
-    return Gauges(
-        steps=state.counts.steps,
-        accepted=state.counts.accepted,
-        rejected=state.counts.rejected,
-        consolidations=state.counts.consolidations,
-        memory_used=state.pelm.used,
-        memory_bytes=state.pelm.memory_bytes,
-        moral_threshold=state.moral.threshold,
-        phase=snapshot.rhythm.phase,
-        emergency=snapshot.emergency.active,
-        emergencies=dict(zip(EmergencyReason, state.counts.emergencies, strict=True)),
-        memory_damaged=state.pelm.damaged,
-        memory_evicted=state.pelm.evicted,
-        state_digest=state.digest,
-        drifts=dict(zip(DriftAlarm, state.counts.drifts, strict=True)),
-        rises=state.counts.rises,
-    )
-
-
-def _health(snapshot: Snapshot) -> dict[str, object]:
+def health_of(snapshot: Snapshot) -> HealthResponse:
+    """The engine at a glance."""
     state = snapshot.state
     used, capacity = state.pelm.used, state.pelm.capacity
     percentage = round(100.0 * used / capacity, 2)
-    threshold = round(state.moral.threshold, 4)
     moral = state.rules.governance.moral
+    threshold, phase = round(state.moral.threshold, 4), snapshot.rhythm.phase.value
     roomy = percentage < MEMORY_PERCENT_WARNING
     bounded = moral.min_threshold <= state.moral.threshold <= moral.max_threshold
     calm = not snapshot.emergency.active
-    return {
-        "status": "healthy" if roomy and bounded and calm else "degraded",
-        "step": state.counts.steps,
-        "phase": snapshot.rhythm.phase.value,
-        "memory_used": used,
-        "memory_capacity": capacity,
-        "checks": {
-            "memory": {
-                "status": "ok" if roomy else "warning",
-                "used": used,
-                "capacity": capacity,
-                "percentage": percentage,
-            },
-            "moral_filter": {"status": "ok" if bounded else "error", "threshold": threshold},
-            "phase": {"current": snapshot.rhythm.phase.value, "step": state.counts.steps},
-            "emergency": {
-                "status": "ok" if calm else "error",
-                "active": snapshot.emergency.active,
-                "reason": snapshot.emergency.reason,
-            },
-        },
-        "damaged_memories": state.pelm.damaged,
-        "evicted_memories": state.pelm.evicted,
-        "state_digest": state.digest.hex(),
-    }
-
-
-def _detail(snapshot: Snapshot, started: float) -> dict[str, object]:
-    state = snapshot.state
-    norms = {f"{name}_norm": round(norm, 6) for name, norm in state.levels.norms().items()}
-    return {
-        "uptime_seconds": round(time.monotonic() - started, 3),
-        "memory_state": norms,
-        "statistics": {
-            "total_events_processed": state.counts.steps,
-            "accepted_events_count": state.counts.accepted,
-            "rejected_events_count": state.counts.rejected,
-            "consolidations": state.counts.consolidations,
-            "halted_events_count": state.counts.halted,
-            "damaged_memories": state.pelm.damaged,
-            "moral_filter_threshold": round(state.moral.threshold, 4),
-        },
-    }
+    return HealthResponse(
+        status="healthy" if roomy and bounded and calm else "degraded",
+        step=state.counts.steps,
+        phase=phase,
+        memory_used=used,
+        memory_capacity=capacity,
+        checks=HealthChecks(
+            memory=MemoryCheck("ok" if roomy else "warning", used, capacity, percentage),
+            moral_filter=MoralCheck("ok" if bounded else "error", threshold),
+            phase=PhaseCheck(phase, state.counts.steps),
+            emergency=EmergencyCheck(
+                "ok" if calm else "error", snapshot.emergency.active, snapshot.emergency.reason
+            ),
+        ),
+        damaged_memories=state.pelm.damaged,
+        evicted_memories=state.pelm.evicted,
+        state_digest=state.digest.hex(),
+    )

@@ -1,166 +1,149 @@
-"""The routes of the API: read, hand to the use case, shape the answer."""
+"""The routes that the framework serves: state, status, who am I, metrics."""
 
-from typing import Annotated
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
 
-from cognitive_engine.domain import limits
-from cognitive_engine.domain.commands import Asleep, Halted
-from cognitive_engine.ports import GenerationFailed
-from cognitive_engine.security.api_keys import Principal
-from cognitive_engine.service import Overloaded, Service, Snapshot
+from cognitive_api.engine_config import AuthMode
+from cognitive_engine import __version__
+from cognitive_engine.domain import drift
+from cognitive_engine.security.principals import Principal, Role
+from cognitive_engine.service import Service, Snapshot
 from cognitive_engine.telemetry.metrics import Identity
-from cognitive_engine.turn import Answer
-from cognitive_engine.turn import Request as Wish
+from cognitive_engine.telemetry.process import CpuShare, resident_bytes
 
-from . import problems
-from .access import Gate
-from .bodies import read_json
-from .middleware import Exchange
-from .problems import Problem
+from .access import Door
+from .exchange import Exchange
+from .health import Health, health_of
 from .schemas import (
-    ContextItem,
+    CallerResponse,
+    ConfigStatus,
+    DetailedHealth,
+    DetailedStatistics,
+    DetailedSystem,
+    DriftStatus,
     EmergencyStatus,
-    GenerateRequest,
-    GenerateResponse,
+    Greeting,
     MemoryStats,
+    ReliabilityStatus,
     StateResponse,
-    parse_generate,
+    StatusResponse,
+    SystemStatus,
 )
 
-_PROBLEM_SCHEMA = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
-    "properties": {
-        name: {"type": "integer" if name == "status" else "string"}
-        for name in ("type", "title", "status", "detail", "instance", "code", "request_id")
-    },
-}
-_GENERATE_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": GenerateRequest.model_json_schema()}},
-    }
-}
+STATE_PATHS: Final = ("/v1/state", "/v1/state/", "/state")
+_BYTES_IN_MB: Final = 2**20
 
 
-def _may_answer(*statuses: int) -> dict[int | str, dict[str, object]]:
-    content = {problems.CONTENT_TYPE: {"schema": _PROBLEM_SCHEMA}}
-    return {status: {"description": "Problem", "content": content} for status in statuses}
+class Gate:
+    """The door as the framework's routes see it."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+
+    def having(self, role: Role) -> Any:
+        """A dependency on a caller with `role`."""
+
+        async def admitted(request: Request) -> Principal:
+            return await self.door.admit(exchange_of(request), role)
+
+        return Depends(admitted)
 
 
-def api_routes(service: Service, gate: Gate, identity: Identity) -> APIRouter:
-    """The routes below `/v1`; every one needs a principal."""
-    router = APIRouter(prefix="/v1")
+def exchange_of(request: Request) -> Exchange:
+    """What the front knows of `request`."""
+    found: Exchange = request.state.exchange
+    return found
 
-    @router.post(
-        "/generate",
-        openapi_extra=_GENERATE_BODY,
-        responses=_may_answer(400, 401, 413, 415, 422, 429, 500, 502, 503, 504),
-    )
-    async def generate(
-        request: Request, caller: Annotated[Principal, Depends(gate.admit)]
-    ) -> GenerateResponse:
-        """Judge a prompt, recall what is known of it, answer, and remember it."""
-        body = parse_generate(await read_json(request))
-        wish = Wish(
-            scope=caller.scope,
-            prompt=body.prompt,
-            moral_value=body.moral_value,
-            max_tokens=body.max_tokens,
-            context_top_k=body.context_top_k,
-        )
-        answer = await _generated(service, wish)
-        exchange: Exchange = request.state.exchange
-        exchange.fields |= {
-            "accepted": answer.accepted,
-            "phase": answer.phase.value,
-            "step": answer.step,
-            "moral_value": answer.moral_value,
-            "moral_threshold": round(answer.moral_threshold, 4),
-            "context_items": len(answer.context),
-            "prompt_length": len(body.prompt),
-            "response_length": len(answer.response),
-        }
-        return _response(answer)
 
-    @router.get("/state", responses=_may_answer(401, 429))
-    async def state(_: Annotated[Principal, Depends(gate.admit)]) -> StateResponse:
-        """Where the engine stands: counts and measures, no content."""
-        return _state(service.snapshot(), identity)
+def json_response(answer: msgspec.Struct) -> Response:
+    """`answer` as JSON."""
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+def api_routes(
+    service: Service,
+    gate: Gate,
+    health: Health,
+    identity: Identity,
+    breaker_state: Callable[[], str],
+) -> APIRouter:
+    """All but the hot routes and the administrators'."""
+    router = APIRouter()
+    started, processor = time.monotonic(), CpuShare()
+    reader = gate.having(Role.READ)
+
+    async def state() -> Response:
+        return json_response(_state(service.snapshot(), identity, breaker_state()))
+
+    for path in STATE_PATHS:
+        router.get(path, dependencies=[reader])(state)
+
+    @router.get("/me")
+    async def caller(principal: Annotated[Principal, reader]) -> Response:
+        roles = tuple(role.value for role in Role if role in principal.roles)
+        return json_response(CallerResponse(principal.subject, roles, principal.kind.value))
+
+    @router.get("/public")
+    async def greeting() -> Response:
+        return json_response(Greeting("This is a cognitive engine; see /docs."))
+
+    @router.get("/status")
+    async def status() -> Response:
+        return json_response(_status(service, processor.percent()))
+
+    @router.get("/health/detailed", dependencies=[reader])
+    async def detailed() -> Response:
+        uptime = time.monotonic() - started
+        return json_response(_detailed(service.snapshot(), health.memory_share(), uptime))
 
     return router
 
 
-async def _generated(service: Service, wish: Wish) -> Answer:
-    try:
-        outcome = await service.generate(wish)
-    except Overloaded as error:
-        wait = {"Retry-After": str(limits.BUSY_RETRY_SECONDS)}
-        detail = "Too many requests are being answered; try again."
-        raise Problem(problems.OVERLOADED, detail, headers=wait) from error
-    except GenerationFailed as error:
-        raise Problem(problems.GENERATION, "No answer could be generated.") from error
-    if isinstance(outcome, Asleep):
-        wait = {"Retry-After": str(outcome.retry_after_seconds)}
-        raise Problem(problems.ASLEEP, "The engine sleeps; try again.", headers=wait)
-    if isinstance(outcome, Halted):
-        wait = {"Retry-After": str(outcome.retry_after_seconds)}
-        detail = "The engine answers nobody in an emergency; try again."
-        raise Problem(problems.EMERGENCY, detail, headers=wait)
-    return outcome
-
-
-def _response(answer: Answer) -> GenerateResponse:
-    return GenerateResponse(
-        response=answer.response,
-        accepted=answer.accepted,
-        phase=answer.phase.value,
-        step=answer.step,
-        note=answer.note,
-        moral_threshold=round(answer.moral_threshold, 4),
-        moral_value=answer.moral_value,
-        context_items=len(answer.context),
-        max_tokens_used=answer.max_tokens_used,
-        context=[
-            ContextItem(
-                text=item.text,
-                resonance=round(item.resonance, 6),
-                phase=round(item.phase, 4),
-                age_seconds=round(item.age_seconds, 3),
-            )
-            for item in answer.context
-        ],
-    )
-
-
-def _state(snapshot: Snapshot, identity: Identity) -> StateResponse:
-    state, rhythm = snapshot.state, snapshot.rhythm
+def _state(snapshot: Snapshot, identity: Identity, breaker_state: str) -> StateResponse:
+    state, rhythm, counts = snapshot.state, snapshot.rhythm, snapshot.state.counts
     stats = MemoryStats(
         capacity=state.pelm.capacity,
         used=state.pelm.used,
         memory_mb=round(state.pelm.memory_mb, 2),
     )
     governance = state.rules.governance
+    norms = {name: round(norm, 6) for name, norm in state.levels.norms().items()}
+    threshold, phase = round(state.moral.threshold, 4), rhythm.phase.value
     return StateResponse(
-        step=state.counts.steps,
-        phase=rhythm.phase.value,
+        step=counts.steps,
+        phase=phase,
         phase_counter=rhythm.counter,
-        moral_threshold=round(state.moral.threshold, 4),
+        moral_threshold=threshold,
+        moral_threshold_held=state.moral.held,
         moral_ema=round(state.moral.accept_ema, 4),
         moral_harm_ema=round(state.moral.harm_ema, 4),
-        accepted_count=state.counts.accepted,
-        rejected_count=state.counts.rejected,
-        synaptic_norms={name: round(norm, 6) for name, norm in state.levels.norms().items()},
+        moral_drift=DriftStatus(**asdict(drift.stats(state.drift, state.moral))),
+        accepted_count=counts.accepted,
+        rejected_count=counts.rejected,
+        synaptic_norms=norms,
         pelm_stats=stats,
         qilm_stats=stats,
         consolidation_buffer_size=len(state.pending),
-        consolidations=state.counts.consolidations,
-        halted_count=state.counts.halted,
+        consolidations=counts.consolidations,
+        halted_count=counts.halted,
+        erased_count=counts.erased,
         damaged_memories=state.pelm.damaged,
         evicted_memories=state.pelm.evicted,
-        emergency=EmergencyStatus(
-            active=snapshot.emergency.active, reason=snapshot.emergency.reason
+        emergency=emergency_status(snapshot),
+        reliability=ReliabilityStatus(
+            # The memory is part of the process: it cannot be away.
+            stateless_mode=False,
+            circuit_breaker_state=breaker_state,
+            pelm_failure_count=state.pelm.damaged,
+            qilm_failure_count=state.pelm.damaged,
+            embedding_failure_count=snapshot.failures.embedder,
+            llm_failure_count=snapshot.failures.generator,
         ),
         state_digest=state.digest.hex(),
         policy=governance.moral.policy.value,
@@ -168,4 +151,59 @@ def _state(snapshot: Snapshot, identity: Identity) -> StateResponse:
         config_hash=identity.config,
         track=identity.track,
         revision=identity.revision,
+        L1_norm=norms["L1"],
+        L2_norm=norms["L2"],
+        L3_norm=norms["L3"],
+        current_phase=phase,
+        latent_events_count=counts.rejected,
+        accepted_events_count=counts.accepted,
+        total_events_processed=counts.steps,
+        moral_filter_threshold=threshold,
+    )
+
+
+def emergency_status(snapshot: Snapshot) -> EmergencyStatus:
+    """Whether everybody is turned away, and why."""
+    return EmergencyStatus(snapshot.emergency.active, snapshot.emergency.reason)
+
+
+def _status(service: Service, cpu_percent: float) -> StatusResponse:
+    config = service.config
+    return StatusResponse(
+        status="draining" if service.draining else "ok",
+        version=__version__,
+        backend=config.llm.backend.value,
+        system=SystemStatus(
+            memory_mb=round(resident_bytes() / _BYTES_IN_MB, 2), cpu_percent=round(cpu_percent, 2)
+        ),
+        config=ConfigStatus(
+            dimension=config.memory.dimension,
+            rate_limiting_enabled=config.rate_limit.enabled,
+            rate_limit_requests=config.rate_limit.burst,
+            rate_limit_window=round(
+                config.rate_limit.burst / config.rate_limit.requests_per_second, 3
+            ),
+            secure_mode=config.auth.mode is not AuthMode.NONE,
+        ),
+    )
+
+
+def _detailed(snapshot: Snapshot, share: float | None, uptime: float) -> DetailedHealth:
+    state, counts = snapshot.state, snapshot.state.counts
+    norms = {f"{name}_norm": round(norm, 6) for name, norm in state.levels.norms().items()}
+    return DetailedHealth(
+        **msgspec.structs.asdict(health_of(snapshot)),
+        uptime_seconds=round(uptime, 3),
+        system=DetailedSystem(None if share is None else round(100.0 * share, 2)),
+        memory_state=norms,
+        statistics=DetailedStatistics(
+            total_events_processed=counts.steps,
+            accepted_events_count=counts.accepted,
+            rejected_events_count=counts.rejected,
+            latent_events_count=counts.rejected,
+            consolidations=counts.consolidations,
+            halted_events_count=counts.halted,
+            damaged_memories=state.pelm.damaged,
+            moral_filter_threshold=round(state.moral.threshold, 4),
+        ),
     )

@@ -1,59 +1,13 @@
-"""Shapes of requests and answers."""
+"""Shapes of the other answers, and of what administrators send."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from msgspec import Meta, Struct
 
-from cognitive_engine.domain import limits
-
-from . import problems
-from .problems import Fault, Kind, Problem
+from .wire import HealthResponse, Score, Text
 
 
-class GenerateRequest(BaseModel):
-    """What `POST /v1/generate` takes."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-    prompt: Annotated[str, Field(min_length=1, max_length=limits.PROMPT_CHARS_MAX)] = Field(
-        description="What is asked; not blank."
-    )
-    moral_value: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
-        description="The caller's moral score of the prompt."
-    )
-    max_tokens: Annotated[int, Field(ge=1, le=limits.MAX_TOKENS_MAX)] | None = Field(
-        None, description="Longest answer; asleep at most 150."
-    )
-    context_top_k: Annotated[int, Field(ge=0, le=limits.TOP_K_MAX)] | None = Field(
-        None, description="Memories to recall; the configured number when absent."
-    )
-
-
-class ContextItem(BaseModel):
-    """One recalled memory of the caller's own."""
-
-    text: str | None = Field(description="What was said; null when texts are not kept.")
-    resonance: float = Field(description="Likeness to the prompt, a cosine.")
-    phase: float = Field(description="0.1 filed awake, 0.9 consolidated.")
-    age_seconds: float = Field(description="Time since it was said.")
-
-
-class GenerateResponse(BaseModel):
-    """What `POST /v1/generate` answers, also when a filter refuses."""
-
-    response: str = Field(description="The answer; empty when refused.")
-    accepted: bool = Field(description="Whether request and answer passed every filter.")
-    phase: str = Field(description="wake or sleep, after this step.")
-    step: int = Field(description="Number of this step.")
-    note: str = Field(description="processed, or why there is no answer.")
-    moral_threshold: float = Field(description="Threshold after this step, 4 decimals.")
-    moral_value: float = Field(description="The score that was tested.")
-    context_items: int = Field(description="Number of memories recalled.")
-    max_tokens_used: int = Field(description="Length the answer was held to; 0 when refused.")
-    context: list[ContextItem] = Field(description="The memories recalled, best first.")
-
-
-class MemoryStats(BaseModel):
+class MemoryStats(Struct, frozen=True):
     """Use of the memory."""
 
     capacity: int
@@ -61,22 +15,48 @@ class MemoryStats(BaseModel):
     memory_mb: float
 
 
-class EmergencyStatus(BaseModel):
+class EmergencyStatus(Struct, frozen=True):
     """Whether the engine turns everybody away, and why."""
 
     active: bool
     reason: str | None
 
 
-class StateResponse(BaseModel):
-    """What `GET /v1/state` answers: counts and measures of the whole engine, no content."""
+class DriftStatus(Struct, frozen=True):
+    """How far the moral threshold has wandered, from the newest hundred changes."""
+
+    total_changes: int
+    drift_range: float
+    min_threshold: float
+    max_threshold: float
+    current_threshold: float
+    ema_acceptance: float
+
+
+class ReliabilityStatus(Struct, frozen=True):
+    """What failed since the start."""
+
+    stateless_mode: bool
+    circuit_breaker_state: str
+    pelm_failure_count: int
+    qilm_failure_count: int
+    embedding_failure_count: int
+    llm_failure_count: int
+
+
+class StateResponse(Struct, frozen=True):
+    """Counts and measures of the whole engine, no content."""
 
     step: int
     phase: str
     phase_counter: int
     moral_threshold: float
+    moral_threshold_held: Annotated[
+        bool, Meta(description="Set by an administrator, and kept there.")
+    ]
     moral_ema: float
     moral_harm_ema: float
+    moral_drift: DriftStatus
     accepted_count: int
     rejected_count: int
     synaptic_norms: dict[str, float]
@@ -85,61 +65,128 @@ class StateResponse(BaseModel):
     consolidation_buffer_size: int
     consolidations: int
     halted_count: int
+    erased_count: int
     damaged_memories: int
     evicted_memories: int
     emergency: EmergencyStatus
+    reliability: ReliabilityStatus
     state_digest: str
     policy: str
     sleep_policy: str
     config_hash: str
     track: str
     revision: str
+    L1_norm: float
+    L2_norm: float
+    L3_norm: float
+    current_phase: str
+    latent_events_count: int
+    accepted_events_count: int
+    total_events_processed: int
+    moral_filter_threshold: float
 
 
-_FIELD_KINDS: Final = {
-    "prompt": problems.PROMPT,
-    "moral_value": problems.MORAL_VALUE,
-    "max_tokens": problems.MAX_TOKENS,
-}
+class SystemStatus(Struct, frozen=True):
+    """What the process uses; 100 percent is one processor."""
+
+    memory_mb: float
+    cpu_percent: float
 
 
-def parse_generate(document: object) -> GenerateRequest:
-    """`document` as a request.
+class ConfigStatus(Struct, frozen=True):
+    """A few settings."""
 
-    Raises:
-        Problem: 422, with the code of the first fault and the places of all.
-    """
-    try:
-        request = GenerateRequest.model_validate(document)
-    except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=False, include_input=False)
-        raise _problem(errors[: limits.PROBLEM_ERRORS_MAX]) from error
-    if not request.prompt.strip():
-        fault = Fault("/prompt", "must not be blank")
-        raise Problem(problems.PROMPT_EMPTY, "The prompt is blank.", faults=(fault,))
-    return request
+    dimension: int
+    rate_limiting_enabled: bool
+    rate_limit_requests: int
+    rate_limit_window: float
+    secure_mode: bool
 
 
-def _problem(errors: list[Any]) -> Problem:
-    kind = _kind(errors[0])
-    faults = tuple(dict.fromkeys(_fault(error) for error in errors))
-    return Problem(kind, "The body does not have the expected shape.", faults=faults)
+class StatusResponse(Struct, frozen=True):
+    """Which engine this is."""
+
+    status: str
+    version: str
+    backend: str
+    system: SystemStatus
+    config: ConfigStatus
 
 
-def _kind(error: Any) -> Kind:
-    if error["loc"][:1] == ("prompt",):
-        if error["type"] == "string_too_long":
-            return problems.PROMPT_TOO_LONG
-        if error["type"] == "string_too_short":
-            return problems.PROMPT_EMPTY
-    place = error["loc"][0] if error["loc"] else ""
-    return _FIELD_KINDS.get(place, problems.VALIDATION)
+class CallerResponse(Struct, frozen=True):
+    """Who is calling."""
+
+    subject: str
+    roles: tuple[str, ...]
+    kind: str
 
 
-def _fault(error: Any) -> Fault:
-    if error["type"] == "extra_forbidden":
-        # The unknown name is the caller's own text: it is not repeated.
-        known = ", ".join(GenerateRequest.model_fields)
-        return Fault("", f"a field is not known; known are {known}")
-    pointer = "".join(f"/{part}" for part in error["loc"][:1])
-    return Fault(pointer, error["msg"])
+class Greeting(Struct, frozen=True):
+    """A word for everybody."""
+
+    message: str
+
+
+class DetailedSystem(Struct, frozen=True):
+    """The container's memory; null when it has no limit."""
+
+    memory_percent: float | None
+
+
+class DetailedStatistics(Struct, frozen=True):
+    """Counts since the start."""
+
+    total_events_processed: int
+    accepted_events_count: int
+    rejected_events_count: int
+    latent_events_count: int
+    consolidations: int
+    halted_events_count: int
+    damaged_memories: int
+    moral_filter_threshold: float
+
+
+class DetailedHealth(HealthResponse, frozen=True, gc=False, kw_only=True):
+    """The engine with statistics."""
+
+    uptime_seconds: float
+    system: DetailedSystem
+    memory_state: dict[str, float]
+    statistics: DetailedStatistics
+
+
+class AdminEmergency(Struct, frozen=True):
+    """The emergency after the command."""
+
+    emergency: EmergencyStatus
+
+
+class ThresholdResponse(Struct, frozen=True):
+    """The moral threshold, and whether it is held."""
+
+    moral_threshold: float
+    held: bool
+
+
+class ErasedResponse(Struct, frozen=True):
+    """Number of memories erased."""
+
+    erased: int
+
+
+class EraseRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose memories to erase: one of the two."""
+
+    scope: Annotated[Text | None, Meta(description="A scope, as exports name it.")] = None
+    user_id: Annotated[
+        Text | None, Meta(description="A user of the caller's own, as the caller names them.")
+    ] = None
+
+
+class ThresholdRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to hold the moral threshold."""
+
+    threshold: Annotated[
+        Score | None,
+        Meta(description="Kept within the configured bounds; null lets it move again."),
+    ]

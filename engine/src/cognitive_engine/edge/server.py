@@ -15,6 +15,7 @@ from cognitive_engine.domain import limits
 from cognitive_engine.service import Service
 
 from .app import Engine
+from .protocol import BoundedProtocol
 from .upkeep import upkeep
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -86,14 +87,22 @@ async def serve(engine: Engine, listeners: Listeners, shutdown_seconds: int) -> 
         async with asyncio.TaskGroup() as group:
             group.create_task(api.serve([listeners.api]))
             group.create_task(metrics.serve([listeners.metrics]))
-            looking = group.create_task(upkeep(engine.service, engine.gauge))
+            background = [
+                group.create_task(upkeep(engine.service, engine.gauge)),
+                group.create_task(engine.authenticator.run()),
+            ]
             await stop.wait()
             await _drain(engine.service, hurry, notice_seconds)
-            looking.cancel()
+            for task in background:
+                task.cancel()
             api.should_exit = metrics.should_exit = True
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+        for part in engine.parts:
+            await part.aclose()
+        if engine.tracing is not None:
+            await asyncio.to_thread(engine.tracing.close)
     _log.info("stopped")
 
 
@@ -108,7 +117,7 @@ def _server(app: ASGIApp, grace_seconds: int) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -1,184 +1,120 @@
-"""Prometheus metrics: state read at scrape time, requests counted as they end.
+"""Prometheus metrics: state read at scrape time, the rest counted as it ends.
 
 Everything that the state already counts is read from it, so a scrape and `GET /v1/state` cannot
-disagree.
+disagree. Counting costs less than a microsecond a call and belongs to the thread of the event loop.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
-    disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from cognitive_api import metric_names as names
-from cognitive_engine.domain.drift import DriftAlarm
-from cognitive_engine.domain.emergency import EmergencyReason
-from cognitive_engine.domain.rhythm import Phase
+from cognitive_engine.domain import limits
+from cognitive_engine.domain.commands import Asleep, Halted
+from cognitive_engine.turn import Answer
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-_GENERATION_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-_RETRIEVAL_BUCKETS: Final = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
+from . import logs, readings
+from .backends import Backends
+from .exposition import CONTENT_TYPE, Family, by_label, counter, gauge, render
+from .process import CpuShare, resident_bytes
+from .readings import Gauges, Identity
+from .requests import Requests
+from .tallies import Tally
+from .traces import NO_SPANS
+from .turns import Turns
 
+__all__ = ["CONTENT_TYPE", "Gauges", "Identity", "Metrics"]
 
-@dataclass(frozen=True, slots=True)
-class Gauges:
-    """What the state says at one moment."""
-
-    steps: int
-    accepted: int
-    rejected: int
-    consolidations: int
-    memory_used: int
-    memory_bytes: int
-    moral_threshold: float
-    phase: Phase
-    emergency: bool
-    emergencies: Mapping[EmergencyReason, int]
-    memory_damaged: int
-    memory_evicted: int
-    state_digest: bytes
-    drifts: Mapping[DriftAlarm, int]
-    rises: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Which engine this is: the same for the life of the process."""
-
-    version: str
-    track: str
-    revision: str
-    config: str
+_LIMITED_BY = ("principal", "address")
 
 
 class Metrics:
-    """The engine's registry and what writes to it."""
+    """All that is measured. It is a `ports.Meter` and a `guard.CallMeter` too."""
 
-    def __init__(self, identity: Identity, read: Callable[[], Gauges]) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._track = identity.track
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
-        self.registry.register(_StateCollector(identity, read))
-        self._requests = Counter(
-            names.ENGINE_HTTP_REQUESTS,
-            "HTTP requests by outcome.",
-            ["method", "route", "status", "track"],
-            registry=self.registry,
-        )
-        self._generation = Histogram(
-            names.ENGINE_GENERATION_SECONDS,
-            "Seconds from an accepted request to its answer.",
-            buckets=_GENERATION_BUCKETS,
-            registry=self.registry,
-        )
-        self._retrieval = Histogram(
-            names.ENGINE_RETRIEVAL_SECONDS,
-            "Seconds of one search of the memory.",
-            buckets=_RETRIEVAL_BUCKETS,
-            registry=self.registry,
-        )
+    def __init__(
+        self,
+        identity: Identity,
+        read: Callable[[], Gauges],
+        spans: Callable[[], Mapping[str, int]] = lambda: NO_SPANS,
+    ) -> None:
+        self._identity = identity
+        self._read = read
+        self._spans = spans
+        self._requests = Requests(identity.track)
+        self._turns = Turns()
+        self._backends = Backends()
+        self._limited = Tally(_LIMITED_BY)
+        self._unauthenticated = Tally(most=limits.METRIC_WORDS_MAX)
+        self._cpu = CpuShare()
+        self._platform = CollectorRegistry()
+        ProcessCollector(registry=self._platform)
+        PlatformCollector(registry=self._platform)
+        GCCollector(registry=self._platform)
+
+    def count_request(
+        self, method: str, route: str, status: int, seconds: float, code: str
+    ) -> None:
+        """Count one HTTP request as it ends.
+
+        `route` is a template, of a bounded set; `code` that of the problem answered, or empty.
+        """
+        self._requests.count(method, route, status, seconds, code)
+
+    def count_turn(self, outcome: Answer | Asleep | Halted) -> None:
+        """Count one turn as it ends."""
+        self._turns.count(outcome)
 
     def observe_generation(self, seconds: float) -> None:
         """See `ports.Meter`."""
-        self._generation.observe(seconds)
+        self._turns.observe_generation(seconds)
 
-    def observe_retrieval(self, seconds: float) -> None:
-        """See `ports.Meter`."""
-        self._retrieval.observe(seconds)
+    def observe_retrieval(self, seconds: float, queries: int) -> None:
+        """See `ports.Meter`: one search for so many queries at once, in seconds for each."""
+        self._turns.observe_retrieval(seconds, queries)
 
-    def count_request(self, method: str, route: str, status: int) -> None:
-        """Count one HTTP request. All three come from bounded sets: a route is a template."""
-        self._requests.labels(method, route, str(status), self._track).inc()
+    def observe_call(self, backend: str, result: str, seconds: float) -> None:
+        """See `guard.CallMeter`."""
+        self._backends.observe(backend, result, seconds)
+
+    def count_rate_limited(self, by: str) -> None:
+        """Count a request that was turned away by the limit of its "principal" or "address"."""
+        self._limited.add(by)
+
+    def count_auth_failure(self, reason: str) -> None:
+        """Count a caller who did not pass; see `security.errors.AccessError.reason`."""
+        self._unauthenticated.add(reason)
 
     def text(self) -> bytes:
         """Everything, in the Prometheus text format."""
-        return generate_latest(self.registry)
+        return render(self._families()).encode() + generate_latest(self._platform)
 
-
-class _StateCollector(Collector):
-    def __init__(self, identity: Identity, read: Callable[[], Gauges]) -> None:
-        self._identity = identity
-        self._read = read
-
-    def describe(self) -> Iterable[Metric]:
-        """Name the families without reading the state, which registering would do otherwise."""
-        return []
-
-    def collect(self) -> Iterable[Metric]:
-        """The families, from one reading of the state."""
+    def _families(self) -> Iterator[Family]:
         now = self._read()
-        counters = (
-            (names.ENGINE_STEPS, "Requests processed, refused ones too.", now.steps),
-            (names.ENGINE_ACCEPTED, "Requests that passed.", now.accepted),
-            (names.ENGINE_REJECTED, "Requests refused.", now.rejected),
-            (names.ENGINE_CONSOLIDATIONS, "Consolidations of memory.", now.consolidations),
-            (names.ENGINE_MEMORY_DAMAGED, "Memories dropped as damaged.", now.memory_damaged),
+        yield from readings.families(now, self._identity)
+        yield from self._requests.families()
+        yield from self._turns.families()
+        yield from self._backends.families(now.backends)
+        yield by_label(
+            names.ENGINE_RATE_LIMIT_HITS,
+            "Requests beyond a rate limit.",
+            "by",
+            self._limited.items(),
         )
-        gauges = (
-            (names.ENGINE_MEMORY_USED, "Memories stored.", now.memory_used),
-            (names.ENGINE_MEMORY_BYTES, "Bytes of the memory.", now.memory_bytes),
-            (names.ENGINE_MORAL_THRESHOLD, "Moral threshold in force.", now.moral_threshold),
-            (names.ENGINE_PHASE, "0 awake, 1 asleep.", int(now.phase is Phase.SLEEP)),
-            (names.ENGINE_EMERGENCY, "1 while everybody is turned away.", int(now.emergency)),
-            (
-                names.ENGINE_STATE_DIGEST,
-                "First 52 bits of the state digest: the same records, the same number.",
-                int.from_bytes(now.state_digest[:7]) >> 4,
-            ),
-        )
-        for name, help_text, value in counters:
-            yield CounterMetricFamily(name, help_text, value=value)
-        for name, help_text, reading in gauges:
-            yield GaugeMetricFamily(name, help_text, value=reading)
-        states = GaugeMetricFamily(
-            names.ENGINE_PHASE_STATE, "1 for the phase in force.", labels=["phase"]
-        )
-        for phase in Phase:
-            states.add_metric([phase.value], int(now.phase is phase))
-        yield states
-        yield _labelled(names.ENGINE_EMERGENCIES, "Emergencies entered.", "reason", now.emergencies)
-        yield _labelled(
-            names.ENGINE_MEMORY_EVICTIONS,
-            "Memories that made room.",
+        yield by_label(
+            names.ENGINE_AUTH_FAILURES,
+            "Callers who did not pass.",
             "reason",
-            {"capacity": now.memory_evicted},
+            self._unauthenticated.items(),
         )
-        yield _labelled(
-            names.ENGINE_MORAL_DRIFTS,
-            "Changes of the moral threshold that are worth a look.",
-            "severity",
-            now.drifts,
+        yield counter(names.ENGINE_LOG_LINES_LOST, "Log lines that nobody took.", logs.lost())
+        yield by_label(names.ENGINE_SPANS, "Spans by what became of them.", "result", self._spans())
+        yield gauge(names.ENGINE_PROCESS_BYTES, "Resident memory in bytes.", resident_bytes())
+        yield gauge(
+            names.ENGINE_CPU_PERCENT, "Processor use; 100 is one processor.", self._cpu.percent()
         )
-        yield _labelled(
-            names.ENGINE_MEMORY_RISES,
-            "Events that moved something up a level.",
-            "to",
-            dict(zip(("L2", "L3"), now.rises, strict=True)),
-        )
-        labels = ["version", "track", "revision", "config"]
-        info = GaugeMetricFamily(names.ENGINE_INFO, "Which engine this is.", labels=labels)
-        mine = self._identity
-        info.add_metric([mine.version, mine.track, mine.revision, mine.config], 1)
-        yield info
-
-
-def _labelled(name: str, help_text: str, label: str, counts: Mapping[Any, int]) -> Metric:
-    family = CounterMetricFamily(name, help_text, labels=[label])
-    for value, count in counts.items():
-        family.add_metric([str(value)], count)
-    return family

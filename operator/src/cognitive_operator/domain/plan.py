@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cognitive_api.engine_config import AuthMode
-
 from . import limits
 from .builders.configmap import build_configmap
 from .builders.deployment import build_deployment
@@ -15,6 +13,7 @@ from .drift import drifted
 from .kinds import CONFIG_MAP, DEPLOYMENT
 from .observed import ChildKey, Engine, Manifest, Observed
 from .rollout import Rollout, judge_rollout, revision_of
+from .secrets import MountedSecret, mounted_secrets
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Plan:
     prunes: tuple[Prune, ...] = ()
     handover: Handover | None = None
     taken: tuple[ChildKey, ...] = ()
-    missing_secrets: tuple[str, ...] = ()
+    missing_secrets: tuple[MountedSecret, ...] = ()
     suspended: bool = False
     rollout: Rollout = field(default_factory=Rollout)
     requeue_after: float = limits.RESYNC_SECONDS
@@ -85,10 +84,8 @@ def key_of(manifest: Manifest) -> ChildKey:
 
 
 def secret_names(engine: Engine) -> tuple[str, ...]:
-    """Return the Secrets that the pods cannot start without."""
-    auth = engine.spec.api.auth
-    ref = auth.api_key_secret_ref
-    return (ref.name,) if auth.mode is AuthMode.API_KEY and ref is not None else ()
+    """Return the Secrets that the pods cannot start without, each once."""
+    return tuple(dict.fromkeys(item.secret for item in mounted_secrets(engine.spec)))
 
 
 def plan(engine: Engine, observed: Observed) -> Plan:
@@ -104,7 +101,9 @@ def plan(engine: Engine, observed: Observed) -> Plan:
     wanted_revision = revision_of(deployment)
     live_deployment = observed.children.get(key_of(deployment))
     rollout = judge_rollout(deployment, live_deployment, observed.pod_faults)
-    missing = tuple(name for name in secret_names(engine) if name in observed.missing_secrets)
+    missing = tuple(
+        item for item in mounted_secrets(engine.spec) if item.secret in observed.missing_secrets
+    )
     if engine.spec.suspend:
         return Plan(
             image, wanted_revision, suspended=True, rollout=rollout, missing_secrets=missing
@@ -151,7 +150,7 @@ def _handover(engine: Engine, observed: Observed, key: ChildKey) -> Handover | N
 
 def _requeue_after(
     engine: Engine,
-    missing: tuple[str, ...],
+    missing: tuple[MountedSecret, ...],
     taken: tuple[ChildKey, ...],
     rollout: Rollout,
     observed: Observed,

@@ -3,13 +3,24 @@
 import json
 
 from cognitive_api import identity
-from cognitive_api.engine_config import EngineConfig
+from cognitive_api.engine_config import (
+    APISettings,
+    AuthSettings,
+    EmbeddingSettings,
+    EngineConfig,
+    LLMSettings,
+)
 
 from .. import names
 from ..hashing import content_hash
 from ..kinds import CONFIG_MAP
 from ..observed import Engine, Manifest
 from .base import manifest
+
+# The spec's own models add references to Secrets, which are no business of this file.
+LLM_FIELDS = set(LLMSettings.model_fields)
+EMBEDDING_FIELDS = set(EmbeddingSettings.model_fields)
+API_FIELDS = set(APISettings.model_fields)
 
 
 def engine_config(engine: Engine) -> EngineConfig:
@@ -18,9 +29,13 @@ def engine_config(engine: Engine) -> EngineConfig:
     return EngineConfig(
         governance=spec.governance,
         memory=spec.memory,
-        llm=spec.llm,
+        llm=LLMSettings.model_validate(spec.llm.model_dump(include=LLM_FIELDS)),
+        embeddings=EmbeddingSettings.model_validate(
+            spec.embeddings.model_dump(include=EMBEDDING_FIELDS)
+        ),
+        api=APISettings.model_validate(spec.api.model_dump(include=API_FIELDS)),
         rate_limit=spec.api.rate_limit,
-        auth_mode=spec.api.auth.mode,
+        auth=AuthSettings(mode=spec.api.auth.mode, oidc=spec.api.auth.oidc),
         logging=spec.logging,
     )
 

@@ -4,13 +4,13 @@ from typing import Any
 
 from cognitive_api import identity
 from cognitive_api.cognitive_engine import CognitiveEngineSpec
-from cognitive_api.engine_config import AuthMode
 
 from .. import labels, names
 from ..hashing import content_hash
 from ..kinds import DEPLOYMENT
 from ..limits import PROGRESS_DEADLINE_SECONDS
 from ..observed import Engine, Manifest
+from ..secrets import mounted_secrets
 from .base import manifest
 from .scaling import fixed_replicas
 
@@ -100,16 +100,15 @@ def _pod_body(engine: Engine, image: str, config_name: str, revision_hash: str) 
 
 
 def _container(spec: CognitiveEngineSpec, image: str, revision_hash: str) -> dict[str, Any]:
-    with_keys = spec.api.auth.mode is AuthMode.API_KEY
     env = {
         identity.ENV_CONFIG_PATH: f"{identity.CONFIG_DIR}/{identity.CONFIG_FILE_NAME}",
         identity.ENV_TRACK: identity.TRACK_STABLE,
         identity.ENV_REVISION: revision_hash,
     }
     mounts = [{"name": "config", "mountPath": identity.CONFIG_DIR, "readOnly": True}]
-    if with_keys:
-        env[identity.ENV_API_KEYS_FILE] = f"{identity.API_KEYS_DIR}/{identity.API_KEYS_FILE_NAME}"
-        mounts.append({"name": "api-keys", "mountPath": identity.API_KEYS_DIR, "readOnly": True})
+    for item in mounted_secrets(spec):
+        env[item.variable] = item.path
+        mounts.append({"name": item.volume, "mountPath": item.directory, "readOnly": True})
     return {
         "name": CONTAINER,
         "image": image,
@@ -159,18 +158,16 @@ def _probes() -> dict[str, Any]:
 
 
 def _volumes(spec: CognitiveEngineSpec, config_name: str) -> list[dict[str, Any]]:
-    volumes: list[dict[str, Any]] = [{"name": "config", "configMap": {"name": config_name}}]
-    ref = spec.api.auth.api_key_secret_ref
-    if ref is not None:
-        volumes.append(
-            {
-                "name": "api-keys",
-                "secret": {
-                    "secretName": ref.name,
-                    # Readable by the pod's group (fsGroup) and by nobody else.
-                    "defaultMode": 0o440,
-                    "items": [{"key": ref.key, "path": identity.API_KEYS_FILE_NAME}],
-                },
-            }
-        )
-    return volumes
+    secrets = [
+        {
+            "name": item.volume,
+            "secret": {
+                "secretName": item.secret,
+                # Readable by the pod's group (fsGroup) and by nobody else.
+                "defaultMode": 0o440,
+                "items": [{"key": item.key, "path": item.file}],
+            },
+        }
+        for item in mounted_secrets(spec)
+    ]
+    return [{"name": "config", "configMap": {"name": config_name}}, *secrets]

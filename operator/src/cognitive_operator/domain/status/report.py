@@ -1,6 +1,6 @@
 """From a plan, and from what became of it, to status and events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from ..builders.service import endpoint
 from ..observed import Engine, Observed
 from ..plan import Plan
 from ..rollout import Rollout, Stage
+from ..secrets import MountedSecret
 from .conditions import Judgement, dated
 
 
@@ -146,16 +147,29 @@ def _ready(plan: Plan, failure: Failure | None) -> Judgement:
             "give the engine another name.",
         )
     if plan.missing_secrets:
-        named = ", ".join(plan.missing_secrets)
         return Judgement(
             Type.READY,
             False,
             Reason.SECRET_NOT_FOUND,
-            f"Secret {named}, which api.auth.apiKeySecretRef names, does not exist in this "
-            "namespace. Create it; until then the pods stay as they are.",
+            _missing_secrets(plan.missing_secrets),
         )
     reason, message = _rollout_reason(rollout)
     return Judgement(Type.READY, rollout.complete and rollout.wanted > 0, reason, message)
+
+
+def _missing_secrets(missing: Sequence[MountedSecret]) -> str:
+    fields: dict[str, list[str]] = {}
+    for item in missing:
+        fields.setdefault(item.secret, []).append(item.field)
+    named = ", ".join(
+        f"Secret {secret}, which {' and '.join(by)} {'names' if len(by) == 1 else 'name'}"
+        for secret, by in fields.items()
+    )
+    verb, them = ("does", "it") if len(fields) == 1 else ("do", "them")
+    return (
+        f"{named}, {verb} not exist in this namespace. Create {them}; until then the pods stay as "
+        "they are."
+    )
 
 
 def _rollout_reason(rollout: Rollout) -> tuple[Reason, str]:

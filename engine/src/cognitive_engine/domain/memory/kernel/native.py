@@ -202,7 +202,10 @@ class _NativeKernel:
 
     def _desk(self, queries: int, room: int) -> "_Desk":
         """A desk that is free and large enough. Threads may search at the same time."""
-        desk = self._desks.pop() if self._desks else None
+        try:
+            desk = self._desks.pop()
+        except IndexError:  # asked beforehand, another thread could still be first
+            desk = None
         if desk is None or len(desk.asked) < queries or len(desk.told) < room:
             desk = _Desk(max(queries, _QUERIES), max(room, _ROOM), self._columns.dimension)
         return desk
