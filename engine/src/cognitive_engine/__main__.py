@@ -92,7 +92,7 @@ def _serve(settings: Settings, environment: Mapping[str, str]) -> int:
     server = config.server
     try:
         api = bind(server.host, server.port)
-        metrics = bind(server.host, server.metrics_port)
+        metrics = bind(server.host, server.metrics_port) if server.metrics_enabled else None
     except OSError as error:
         sys.stderr.write(f"cognitive-engine: cannot listen on {server.host}: {error.strerror}\n")
         return 1

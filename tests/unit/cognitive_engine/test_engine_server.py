@@ -195,3 +195,31 @@ def test_the_process_starts_bare_and_leaves_with_zero(tmp_path):
     events = [json.loads(line)["event"] for line in out.splitlines()]
     assert events == ["request", "request", "draining", "stopped"]
     assert list(work.iterdir()) == []
+
+
+def test_without_a_port_of_their_own_metrics_are_on_the_api_port(tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("a-key-that-is-long-enough\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cognitive_engine", "serve", "--host", "127.0.0.1", "--port", "0"],
+        env={"API_KEYS_FILE": str(keys), "METRICS_ENABLED": "false", "SHUTDOWN_SECONDS": "2"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        lines = [json.loads(process.stdout.readline()) for _ in range(2)]
+        started = lines[1]
+        assert (started["event"], started["metrics_port"]) == ("started", None)
+        with httpx2.Client(base_url=f"http://127.0.0.1:{started['port']}", timeout=10) as client:
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                with contextlib.suppress(httpx2.TransportError):
+                    answer = client.get("/health/metrics")
+                    break
+        assert "mlsdm_steps_total" in answer.text
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0

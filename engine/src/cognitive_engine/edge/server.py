@@ -23,10 +23,10 @@ _log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Bound sockets, one a port."""
+    """Bound sockets, one a port; without one for the metrics they are on the API's port only."""
 
     api: socket.socket
-    metrics: socket.socket
+    metrics: socket.socket | None
 
 
 class _Server(uvicorn.Server):
@@ -66,7 +66,8 @@ async def serve(engine: Engine, listeners: Listeners, shutdown_seconds: int) -> 
     # The last second is for closing: uvicorn polls, and both servers end one after the other.
     grace_seconds = max(1, int(shutdown_seconds - notice_seconds - 1))
     api = _server(engine.api, grace_seconds)
-    metrics = _server(engine.metrics, 1)
+    apart = listeners.metrics
+    metrics = _server(engine.metrics, 1) if apart else None
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
@@ -81,12 +82,13 @@ async def serve(engine: Engine, listeners: Listeners, shutdown_seconds: int) -> 
     _log.info(
         "started",
         port=listeners.api.getsockname()[1],
-        metrics_port=listeners.metrics.getsockname()[1],
+        metrics_port=apart.getsockname()[1] if apart else None,
     )
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(api.serve([listeners.api]))
-            group.create_task(metrics.serve([listeners.metrics]))
+            if metrics and apart:
+                group.create_task(metrics.serve([apart]))
             background = [
                 group.create_task(upkeep(engine.service, engine.gauge)),
                 group.create_task(engine.authenticator.run()),
@@ -95,7 +97,9 @@ async def serve(engine: Engine, listeners: Listeners, shutdown_seconds: int) -> 
             await _drain(engine.service, hurry, notice_seconds)
             for task in background:
                 task.cancel()
-            api.should_exit = metrics.should_exit = True
+            api.should_exit = True
+            if metrics:
+                metrics.should_exit = True
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
