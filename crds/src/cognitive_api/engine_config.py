@@ -343,6 +343,14 @@ class RateLimitSettings(Strict):
     )
     burst: int = Field(10, ge=1, le=100000, description="Requests a full bucket allows at once.")
 
+    # An API server compares a whole number with the whole part of a bound: without this, 0 passes.
+    cel: ClassVar[Rules] = (
+        (
+            "self.requestsPerSecond >= 0.001",
+            "api.rateLimit.requestsPerSecond must be at least 0.001",
+        ),
+    )
+
 
 class LoggingSettings(Strict):
     """The engine's log. Prompts, answers and keys are never in it."""

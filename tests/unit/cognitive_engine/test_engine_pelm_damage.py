@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from banks import answer, entry, expected_kernels, maker, query, slot_of, unit_rows
@@ -151,6 +152,15 @@ def test_a_part_with_damage_does_not_keep_a_search_from_ending(make, damage):
     assert bank.damaged == 3
     assert not {40, 3, 60} & set(expected.ids)
     assert answer(bank.recall(query(-rows[99], top_k=3), parts=2)) == expected
+
+
+@pytest.mark.parametrize("value", [NAN, INF])
+def test_a_score_that_is_no_number_is_seen_at_once(make, value):
+    bank, rows = make(8, 100), np.abs(unit_rows(60, 8))
+    bank.store_many([entry(row) for row in rows])
+    bank._columns.rows[20, 3] = value
+    assert answer(bank.recall(query(rows[20], top_k=1))).ids not in ([], [20])
+    assert bank.damaged == 1
 
 
 def test_many_damaged_memories_are_all_dropped_by_one_search(make):

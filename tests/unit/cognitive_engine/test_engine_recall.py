@@ -165,6 +165,15 @@ def test_a_batch_gives_what_its_queries_give_one_by_one(pool, count, alike):
         assert ids == [near[row] for row in ranked(scores, each.top_k)]
 
 
+def test_a_batch_may_be_larger_than_the_ones_before():
+    rows = unit_rows(100, 8)
+    for bank in filled([entry(row) for row in rows], 8):
+        for count, top_k in ((1, 1), (17, 1), (100, 1), (3, 90), (50, 50)):
+            found = bank.recall_many([query(row, top_k=top_k) for row in rows[:count]])
+            assert [answer(each).ids[0] for each in found] == list(range(count))
+            assert {len(each.items) for each in found} == {top_k}
+
+
 def test_no_queries_have_no_answers():
     for bank in filled([entry([1, 0])], 2):
         assert bank.recall_many([]) == []

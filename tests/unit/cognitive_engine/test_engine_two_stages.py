@@ -57,6 +57,20 @@ def test_two_stages_answer_alike_in_every_kernel(few_suffice):
         assert reranked[0][2] >= 15 * 7
 
 
+def test_a_component_of_zero_counts_as_not_positive(few_suffice):
+    rng = np.random.default_rng(11)
+    rows = rng.choice([-1.0, 0.0, 0.0, 1.0], (900, 70)).astype(np.float32)
+    rows[:, 0] = 1.0
+    made = filled([entry(row) for row in rows], 70, recall=RecallMode.TWO_STAGE)
+    for row in rows[:40]:
+        apart = ((rows > 0) != (row > 0)).sum(axis=1)
+        near = np.flatnonzero(apart <= np.sort(apart)[59])
+        expected = [near[at] for at in ranked(lane_scores(rows[near], row), 3)]
+        for bank in made:
+            found = bank.recall(query(row, top_k=3))
+            assert (answer(found).ids, found.reranked) == (expected, len(near))
+
+
 def test_two_stages_take_who_differs_least_in_signs(few_suffice):
     signs = np.where(np.tri(128, k=-1), -1.0, 1.0).astype(np.float32)
     # Row n has n signs against it, but the more the shorter its other components.
