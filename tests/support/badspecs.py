@@ -204,6 +204,10 @@ _BREAKERS: list[tuple[str, Callable[[Json], Any]]] = [
         ),
     ),
     (
+        "requestsPerSecond must be at least",
+        lambda s: s["api"]["rateLimit"].update(requestsPerSecond=0),
+    ),
+    (
         "initialThreshold must lie between",
         lambda s: s["governance"]["moral"].update(initialThreshold=0.95),
     ),

@@ -135,6 +135,7 @@ def test_an_origin_that_is_no_unicode_changes_nothing(full):
 
 def test_the_bounds_themselves_are_accepted(make):
     bank = make(2, 9)
+    assert bank.store(entry([1, 0], confidence=0.0)) is None
     entries = [
         entry([1, 0], 0.0, confidence=0.5),
         entry([1, 0], 1.0, confidence=1.0, text="x" * MEMORY_TEXT_CHARS_MAX),

@@ -117,8 +117,10 @@ def test_the_published_sizes(make):
 
 def test_text_counts_and_stops_counting(make):
     bank = make(2, 2)
+    assert bank.memory_bytes == bank._columns.nbytes
     bank.store(entry(EAST))
     empty = bank.memory_bytes
+    assert empty == bank._columns.nbytes + bank._partitions.chunks()[0].nbytes
     bank.store(entry(EAST, text="12345"))
     assert bank.memory_bytes == empty + 5
     bank.store_many([entry(EAST, text="12"), entry(EAST, text="1")])
