@@ -92,7 +92,6 @@ def test_what_is_no_vector_changes_nothing(full, values, confidence):
     for action in (
         lambda: full.store(bad),
         lambda: full.store_many([good, bad]),
-        lambda: full.check_entries([good, bad]),
         lambda: full.recall(query(values)),
         lambda: full.recall(query(values, top_k=0)),
         lambda: full.recall_many([query([1, 0, 0, 0]), query(values)]),
@@ -108,7 +107,6 @@ def test_a_bad_entry_changes_nothing(full, bad):
     for action in (
         lambda: full.store(bad),
         lambda: full.store_many([good, bad]),
-        lambda: full.check_entries([good, bad]),
     ):
         with pytest.raises(InvalidEntry):
             action()

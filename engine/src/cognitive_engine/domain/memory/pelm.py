@@ -127,10 +127,6 @@ class Pelm:
             for entry, vector in zip(entries, vectors, strict=True)
         ]
 
-    def check_entries(self, entries: Sequence[Entry]) -> None:
-        """Raise what storing `entries` would raise; change nothing."""
-        self._all_checked(entries)
-
     def copy_to_phase(self, memory_id: int, phase: float) -> int | None:
         """Store a memory again at `phase`, as the system's; the new id, None if it is gone.
 
